@@ -1,0 +1,54 @@
+# One target a folder (design: a wrong include does not link). A module's sources are the folder's *.cpp.
+
+add_library(vipkeeper_flags INTERFACE)
+target_include_directories(vipkeeper_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(vipkeeper_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast
+  -Wcast-align -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough)
+if(VIPKEEPER_WERROR)
+  target_compile_options(vipkeeper_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports these inside libstdc++'s own inlined code (GCC bugs 105329, 105562, 107138).
+  target_compile_options(vipkeeper_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-null-dereference)
+  # A precompiled header and ccache agree only on a preprocessed view that names the header.
+  target_compile_options(vipkeeper_flags INTERFACE -fpch-preprocess)
+endif()
+if(VIPKEEPER_SANITIZE)
+  target_compile_options(vipkeeper_flags INTERFACE -fsanitize=${VIPKEEPER_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(vipkeeper_flags INTERFACE -fsanitize=${VIPKEEPER_SANITIZE})
+  # g++ 12 with sanitizers finds strings "maybe null" that are not.
+  target_compile_options(vipkeeper_flags INTERFACE -Wno-nonnull -Wno-stringop-overflow -Wno-stringop-overread
+    -Wno-array-bounds -Wno-tsan)
+endif()
+
+# vipkeeper_module(engine_config DEPENDS engine_base [LIBRARIES PkgConfig::X] [PRECOMPILE <header>])
+function(vipkeeper_module name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES;PRECOMPILE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC vipkeeper_flags ${ARG_DEPENDS} ${ARG_LIBRARIES})
+    if(ARG_PRECOMPILE)
+      target_precompile_headers(${name} PRIVATE ${ARG_PRECOMPILE})
+    endif()
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE vipkeeper_flags ${ARG_DEPENDS} ${ARG_LIBRARIES})
+  endif()
+endfunction()
+
+# vipkeeper_test(engine_config DEPENDS engine_config): the folder's *.cpp as one Catch2 program, test_engine_config.
+function(vipkeeper_test name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${name} ${sources})
+  target_link_libraries(test_${name} PRIVATE catch_main ${ARG_DEPENDS} ${ARG_LIBRARIES})
+  target_precompile_headers(test_${name} REUSE_FROM catch_main)
+  add_test(NAME ${name} COMMAND test_${name})
+  set_property(GLOBAL APPEND PROPERTY VIPKEEPER_TEST_TARGETS test_${name})
+endfunction()

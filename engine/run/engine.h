@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/config/config.h"
+#include "engine/status/snapshot.h"
+
+namespace vipkeeper::run {
+
+struct EngineOptions {
+  std::string run_dir = "/run/vipkeeper";  // owned.json
+  std::string state_file;                  // /var/run/keepalived.state for instance "vips"; empty: none
+  bool dry_run = false;                    // parse, plan and show; no kernel state, no packets
+  bool release_vips = true;                // at shutdown: remove addresses and send priority 0
+};
+
+// What one call of apply() did.
+struct ApplyReport {
+  bool applied = false;  // false: nothing changed, see problems
+  std::vector<config::Problem> problems;
+};
+
+// The engine of one host: VRRP on its own thread, IPVS and health checks on another, scripts on a third. Construction
+// starts the threads, destruction stops them in order (priority 0 sent, addresses removed, then own IPVS entries).
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> start(EngineOptions options);
+  virtual ~Engine() = default;
+
+  // Parses and validates the change and queues it for the threads. From one thread only (the controller's or the file
+  // watcher's); does not wait for the kernel.
+  virtual ApplyReport apply(const config::FragmentChange& change) = 0;
+
+  // Everything desired was handed over at least once and the programming thread has caught up.
+  virtual bool settled() const = 0;
+
+  // Virtual routers, virtual services and counters (connection counters are read from the kernel now). Any thread.
+  virtual status::Snapshot snapshot() const = 0;
+
+  // The ordered shutdown; the destructor calls it too. Waits until the kernel was told.
+  virtual void stop() = 0;
+};
+
+}  // namespace vipkeeper::run
