@@ -87,7 +87,8 @@ struct VirtualServiceStatus {
   std::vector<RealServerStatus> real_servers;
 };
 
-// What the threads count since the start; names as in /metrics without the vipkeeper_ prefix and _total suffix.
+// What the threads count since the start. The key is the name in /metrics without the vipkeeper_ prefix and the _total
+// suffix; "NAME|LABEL=VALUE" makes a labelled series ("kernel_operations|kind=destination_add").
 using Counters = std::map<std::string, std::uint64_t>;
 
 struct Snapshot {
