@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,6 +17,7 @@
 // discovery.k8s.io/v1). Immutable once shared.
 namespace vipkeeper::objects {
 
+// The kinds the plan reads.
 enum class Kind : std::uint8_t { config_map, service, endpoint_slice, endpoints, node, pod };
 // "ConfigMap", "Service", ...
 std::string_view to_string(Kind kind);
@@ -45,7 +47,7 @@ struct ServicePort {
 
 struct Service {
   std::string type = "ClusterIP";
-  std::vector<IpAddress> cluster_ips;  // without "None"
+  std::vector<IpAddress> cluster_ips;      // without "None"
   std::vector<IpAddress> other_addresses;  // externalIPs, loadBalancerIP and status.loadBalancer.ingress
   std::vector<ServicePort> ports;
   std::optional<std::uint32_t> affinity_seconds;  // sessionAffinity ClientIP's timeout (default 10800)
@@ -66,6 +68,7 @@ struct Endpoint {
   bool ready = true;
   bool serving = true;
   bool terminating = false;
+  bool is_pod = false;  // targetRef names a Pod; an endpoint written by hand may be any host
   bool operator==(const Endpoint&) const = default;
 };
 
@@ -75,6 +78,13 @@ struct EndpointSlice {
   std::vector<EndpointPort> ports;
   std::vector<Endpoint> endpoints;
   bool operator==(const EndpointSlice&) const = default;
+};
+
+// core/v1 Endpoints, for clusters without EndpointSlices: each subset as the slice that says the same (two where a
+// subset mixes address families). `service` of each is the object's own name.
+struct Endpoints {
+  std::vector<EndpointSlice> subsets;
+  bool operator==(const Endpoints&) const = default;
 };
 
 struct Node {
@@ -88,10 +98,11 @@ struct Node {
 struct Pod {
   std::string node_name;
   std::map<std::string, std::string> node_selector;
+  std::vector<IpAddress> addresses;  // status.podIPs
   bool operator==(const Pod&) const = default;
 };
 
-using Object = std::variant<ConfigMap, Service, EndpointSlice, Node, Pod>;
+using Object = std::variant<ConfigMap, Service, EndpointSlice, Node, Pod, Endpoints>;
 
 // One object's new state; null: deleted.
 struct ObjectChange {

@@ -16,7 +16,8 @@ struct SourceProblem {
   bool operator==(const SourceProblem&) const = default;
 };
 
-// What a source tells the controller loop. Batches of one source come in order; applying them all gives the source's state.
+// What a source tells the controller loop. Batches of one source come in order; applying them all gives the source's
+// state.
 struct ObjectBatch {
   std::vector<ObjectChange> changes;
   // Every kind has been listed once. Once true, stays true.
