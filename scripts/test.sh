@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# scripts/test.sh RING...   runs rings and ends with `N passed, N failed`; ends 0 only if nothing failed.
+#
+#   unit        the Catch2 programs (unit and simulation), by nobody and without a network
+#   house       the rules of the tree: pure folders, direction of includes, headers alone, deployment files, documents
+#   lab         real kernels and real peers: namespaces inside a User Mode Linux guest; needs root
+#   asan-ubsan, tsan    `unit` again, under the sanitizers
+#   fuzz        each fuzzer for FUZZ_SECONDS (20)
+#   lint        clang-format and clang-tidy
+#
+# Each ring leaves JUnit files in build/results/RING. KEEP_RESULTS=1 adds to those of an earlier call instead of starting
+# afresh. A stage that cannot be done at all (a program that does not compile) counts as one failed test of ring "stage".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+results=build/results
+[ -n "${KEEP_RESULTS:-}" ] || rm -rf "$results"
+mkdir -p "$results"
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo -n)
+export PYTHONDONTWRITEBYTECODE=1
+expected=()
+
+# stage NAME COMMAND...   a failure is written down as a failed test.
+stage() {
+  local name=$1 started=$SECONDS
+  shift
+  echo "== $name"
+  "$@"
+  local code=$?
+  if [ $code != 0 ]; then
+    mkdir -p "$results/stage"
+    printf '<testsuite name="stage"><testcase classname="stage" name="%s"><failure message="exit code %s"/></testcase></testsuite>\n' \
+      "$name" $code >"$results/stage/${name//[^a-z0-9-]/_}.xml"
+  fi
+  echo "== $name: $((SECONDS - started)) s"
+  return $code
+}
+
+suite() { # suite PRESET [OPTION...]
+  local preset=$1
+  shift
+  scripts/run_suite.py --tree "build/$preset" --results "$results" "$@" || true # its failures are in the results
+}
+
+pytest_ring() { # pytest_ring RING PATH
+  /usr/bin/python3 -m pytest -q -p no:cacheprovider --junit-xml "$results/$1/$1.xml" "$2" || [ -e "$results/$1/$1.xml" ]
+}
+
+lab() {
+  mkdir -p "$results/lab"
+  "${as_root[@]}" tests/lab/run --junit-xml "$PWD/$results/lab/lab.xml" || [ -e "$results/lab/lab.xml" ]
+}
+
+for ring in "$@"; do
+  case $ring in
+    unit)
+      expected+=(unit simulation)
+      stage "setup for unit" scripts/setup.sh build test && stage "build dev" scripts/build.sh dev tests &&
+        stage "unit tests" suite dev
+      ;;
+    asan-ubsan | tsan)
+      expected+=("unit ($ring)" "simulation ($ring)")
+      stage "setup for $ring" scripts/setup.sh build test && stage "build $ring" scripts/build.sh "$ring" tests &&
+        stage "unit tests ($ring)" suite "$ring" --fixed-addresses --timeout 900 --suffix " ($ring)"
+      ;;
+    house)
+      expected+=(house)
+      stage "setup for house" scripts/setup.sh build test && stage "build for house" scripts/build.sh release vipkeeper &&
+        stage "house tests" pytest_ring house tests/house
+      ;;
+    lab)
+      expected+=(lab)
+      stage "setup for lab" scripts/setup.sh build lab && stage "build release" scripts/build.sh release vipkeeper &&
+        stage "lab tests" lab
+      ;;
+    fuzz)
+      expected+=(fuzz)
+      stage "setup for fuzz" scripts/setup.sh build fuzz && stage "build fuzz" scripts/build.sh fuzz fuzzers &&
+        stage "fuzzers" scripts/run_fuzzers.py --results "$results/fuzz"
+      ;;
+    lint)
+      expected+=(lint)
+      stage "setup for lint" scripts/setup.sh build lint && stage "lint" scripts/lint.py --results "$results/lint"
+      ;;
+    *)
+      echo "test: no ring is called '$ring'; there are unit, house, lab, asan-ubsan, tsan, fuzz and lint" >&2
+      exit 2
+      ;;
+  esac
+done
+
+scripts/summary.py "$results" "${expected[@]}"
