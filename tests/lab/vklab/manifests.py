@@ -1,0 +1,60 @@
+"""Kubernetes objects as files: what `vipkeeper run --manifests DIR` reads, one object a file."""
+
+import json
+
+
+class Manifests:
+    """A directory of objects. `put` replaces an object's file by rename, as careful writers do."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def put(self, value):
+        """Writes one object (JSON, which is YAML); returns the file."""
+        metadata = value["metadata"]
+        path = self.directory / f"{value['kind'].lower()}-{metadata.get('namespace', 'default')}-{metadata['name']}.json"
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(value))
+        new.rename(path)
+        return path
+
+    def put_text(self, name, text):
+        """Writes a file as it is, good or bad."""
+        path = self.directory / name
+        new = self.directory / f".{name}.new"
+        new.write_text(text)
+        new.rename(path)
+        return path
+
+    def remove(self, kind, name, namespace="default"):
+        (self.directory / f"{kind.lower()}-{namespace}-{name}.json").unlink()
+
+
+def config_map(entries, name="vip-configmap", namespace="default"):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": entries}
+
+
+def node(name, address):
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+            "status": {"addresses": [{"type": "InternalIP", "address": address}],
+                       "conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+def service(name, ports, namespace="default", cluster_ip="None"):
+    """`ports`: (name, port, target port) or (name, port, target port, protocol)."""
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"clusterIP": cluster_ip, "ports": [
+                {"name": n, "port": port, "targetPort": target, "protocol": protocol[0] if protocol else "TCP"}
+                for n, port, target, *protocol in ports]}}
+
+
+def endpoint_slice(service_name, addresses, ports, namespace="default", suffix="1"):
+    """`addresses`: texts, or (text, conditions). `ports`: (name, port) or (name, port, protocol)."""
+    endpoints = [{"addresses": [a], "conditions": {"ready": True}} if isinstance(a, str) else
+                 {"addresses": [a[0]], "conditions": a[1]} for a in addresses]
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": f"{service_name}-{suffix}", "namespace": namespace,
+                         "labels": {"kubernetes.io/service-name": service_name}},
+            "endpoints": endpoints,
+            "ports": [{"name": n, "port": port, "protocol": protocol[0] if protocol else "TCP"} for n, port, *protocol in ports]}
