@@ -5,6 +5,8 @@ target_include_directories(vipkeeper_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(vipkeeper_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast
   -Wcast-align -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough)
+# The program names only the libraries it calls; the image carries no others.
+target_link_options(vipkeeper_flags INTERFACE -Wl,--as-needed)
 if(VIPKEEPER_WERROR)
   target_compile_options(vipkeeper_flags INTERFACE -Werror)
 endif()

@@ -42,13 +42,20 @@ suite() { # suite PRESET [OPTION...]
   scripts/run_suite.py --tree "build/$preset" --results "$results" "$@" || true # its failures are in the results
 }
 
-pytest_ring() { # pytest_ring RING PATH
-  /usr/bin/python3 -m pytest -q -p no:cacheprovider --junit-xml "$results/$1/$1.xml" "$2" || [ -e "$results/$1/$1.xml" ]
+# Failures that are in the results are counted there; any other makes the stage fail.
+told() { # told CODE FILE
+  [ "$1" = 0 ] || grep -qE '<(failure|error|skipped)[ >/]' "$2" 2>/dev/null
+}
+
+house() {
+  /usr/bin/python3 -m pytest -q -p no:cacheprovider --junit-xml "$results/house/house.xml" tests/house
+  told $? "$results/house/house.xml"
 }
 
 lab() {
   mkdir -p "$results/lab"
-  "${as_root[@]}" tests/lab/run --junit-xml "$PWD/$results/lab/lab.xml" || [ -e "$results/lab/lab.xml" ]
+  "${as_root[@]}" tests/lab/run --junitxml "$results/lab/lab.xml"
+  told $? "$results/lab/lab.xml"
 }
 
 for ring in "$@"; do
@@ -66,7 +73,7 @@ for ring in "$@"; do
     house)
       expected+=(house)
       stage "setup for house" scripts/setup.sh build test && stage "build for house" scripts/build.sh release vipkeeper &&
-        stage "house tests" pytest_ring house tests/house
+        stage "house tests" house
       ;;
     lab)
       expected+=(lab)

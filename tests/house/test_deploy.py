@@ -1,0 +1,150 @@
+"""What is applied to a cluster: it parses, its names fit each other, and it asks for the least that works."""
+
+import re
+
+import pytest
+import yaml
+
+from tree import ROOT, name, tracked
+
+MANIFESTS = [path for path in tracked() if path.suffix in (".yaml", ".yml") and path.relative_to(ROOT).parts[0] in ("deploy", "rbac")]
+
+
+class OneOfEachKey(yaml.SafeLoader):
+    """PyYAML lets the last of two equal keys win; the API server's strict decoding does not."""
+
+
+def unique_mapping(loader, node, deep=False):
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise yaml.YAMLError(f"keys that stand twice: {twice} at line {node.start_mark.line + 1}")
+    return loader.construct_mapping(node, deep)
+
+
+OneOfEachKey.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, lambda loader, node: unique_mapping(loader, node, True))
+
+
+def documents(path):
+    return [document for document in yaml.load_all(path.read_text(), OneOfEachKey) if document]
+
+
+def only(kind):
+    found = [document for path in MANIFESTS if "examples" not in path.parts for document in documents(path) if document["kind"] == kind]
+    assert len(found) == 1, f"{len(found)} documents of kind {kind}"
+    return found[0]
+
+
+def daemonset():
+    return only("DaemonSet")["spec"]["template"]["spec"]
+
+
+def container():
+    (one,) = daemonset()["containers"]
+    return one
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=name)
+def test_a_manifest_parses_and_has_what_every_object_has(path):
+    for document in documents(path):
+        assert document["apiVersion"] and document["kind"]
+        if document["kind"] != "Kustomization":
+            assert re.fullmatch(r"[a-z0-9][-a-z0-9.]*", document["metadata"]["name"])
+
+
+@pytest.mark.parametrize("folder", ["deploy", "rbac"])
+def test_the_kustomization_names_every_manifest_of_its_folder(folder):
+    (kustomization,) = documents(ROOT / folder / "kustomization.yaml")
+    named = {resource for resource in kustomization["resources"] if resource.endswith(".yaml")}
+    assert named == {path.name for path in MANIFESTS if path.parent == ROOT / folder} - {"kustomization.yaml"}
+    for resource in kustomization["resources"]:
+        there = (ROOT / folder / resource).resolve()
+        assert there.is_file() or (there / "kustomization.yaml").is_file(), resource
+
+
+def test_bindings_bind_the_roles_to_the_daemonsets_account():
+    account = only("ServiceAccount")["metadata"]
+    assert daemonset()["serviceAccountName"] == account["name"]
+    assert only("DaemonSet")["metadata"]["namespace"] == account["namespace"]
+    for binding, role in (("RoleBinding", "Role"), ("ClusterRoleBinding", "ClusterRole")):
+        bound = only(binding)
+        assert bound["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": only(role)["metadata"]["name"]}
+        assert bound["subjects"] == [{"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}]
+    assert only("Role")["metadata"]["namespace"] == only("RoleBinding")["metadata"]["namespace"] == account["namespace"]
+
+
+def test_the_rights_are_the_least_that_works():
+    rights = sorted((group, resource, verb, *rule.get("resourceNames", []))
+                    for kind in ("Role", "ClusterRole") for rule in only(kind)["rules"]
+                    for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"])
+    assert rights == sorted([
+        ("", "configmaps", "get", "vip-configmap"), ("", "configmaps", "list", "vip-configmap"), ("", "configmaps", "watch", "vip-configmap"),
+        ("", "pods", "get"),
+        ("", "services", "list"), ("", "services", "watch"), ("", "nodes", "list"), ("", "nodes", "watch"),
+        ("discovery.k8s.io", "endpointslices", "list"), ("discovery.k8s.io", "endpointslices", "watch")])
+
+
+def test_the_daemonset_reads_the_example_configmap_and_may():
+    configmap = only("ConfigMap")["metadata"]
+    argument = next(word for word in container()["args"] if word.startswith("--services-configmap="))
+    assert argument.partition("=")[2] == f"{configmap['namespace']}/{configmap['name']}"
+    assert [configmap["name"]] in [rule.get("resourceNames") for rule in only("Role")["rules"]]
+    assert only("Role")["metadata"]["namespace"] == configmap["namespace"]
+
+
+def test_the_example_configmap_keeps_to_the_grammar():
+    for key, value in only("ConfigMap")["data"].items():
+        assert re.fullmatch(r"192\.0\.2\.\d+", key), "an example's addresses are those for documentation"
+        assert re.fullmatch(r"|[-a-z0-9]+/[-a-z0-9]+(:(NAT|DR|PROXY))?", value)
+
+
+def test_the_daemonset_selects_its_own_pods():
+    spec = only("DaemonSet")["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_pod_is_on_the_hosts_network_and_its_port_is_probed():
+    assert daemonset()["hostNetwork"] is True
+    assert daemonset()["dnsPolicy"] == "ClusterFirstWithHostNet"
+    (port,) = container()["ports"]
+    assert port["name"] == "http" and port["containerPort"] == port["hostPort"] == 8080
+    assert container()["livenessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
+    assert container()["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
+
+
+def test_the_container_has_two_capabilities_and_no_privilege():
+    context = container()["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}
+    assert context["allowPrivilegeEscalation"] is False and "privileged" not in context
+    privileged = [one["name"] for one in daemonset()["initContainers"] if one["securityContext"].get("privileged")]
+    assert privileged == ["host-kernel"]
+
+
+def test_every_mount_has_its_volume_and_every_volume_is_mounted():
+    mounted = {mount["name"] for one in daemonset()["containers"] + daemonset()["initContainers"] for mount in one.get("volumeMounts", [])}
+    assert mounted == {volume["name"] for volume in daemonset()["volumes"]}
+
+
+def test_the_ownership_record_outlives_the_pod():
+    volumes = {volume["name"]: volume for volume in daemonset()["volumes"]}
+    (name_of_run,) = [mount["name"] for mount in container()["volumeMounts"] if mount["mountPath"] == "/run/vipkeeper"]
+    assert volumes[name_of_run]["hostPath"] == {"path": "/run/vipkeeper", "type": "DirectoryOrCreate"}
+
+
+def test_the_pod_knows_its_name():
+    environment = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in container()["env"]}
+    assert environment == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
+
+
+def test_the_pod_is_not_evicted_and_not_throttled():
+    assert daemonset()["priorityClassName"] == "system-node-critical"
+    assert "limits" not in container()["resources"]
+    assert daemonset()["terminationGracePeriodSeconds"] >= 10
+
+
+def test_containers_use_the_image_that_the_kustomization_tags():
+    (kustomization,) = documents(ROOT / "deploy/kustomization.yaml")
+    (image,) = kustomization["images"]
+    assert {one["image"] for one in daemonset()["containers"] + daemonset()["initContainers"]} == {image["name"]}
+    assert f"VERSION {image['newTag']} " in (ROOT / "CMakeLists.txt").read_text()
