@@ -15,7 +15,8 @@
 #include "engine/base/protocol.h"
 
 // The values that a keepalived.conf describes. Every optional is "not said": the validator fills it from global_defs or
-// the default, so what a ConfigDelta carries is resolved and nobody downstream asks for defaults. Immutable once shared.
+// the default, so what a ConfigDelta carries is resolved and nobody downstream asks for defaults. Immutable once
+// shared.
 namespace vipkeeper::config {
 
 // 1-based; `file` is the path the user gave, or the name of a generated fragment.
@@ -49,7 +50,7 @@ struct AnnouncePolicy {
 
 struct GlobalDefs {
   std::string router_id;
-  std::optional<int> vrrp_version;  // 2 or 3
+  std::optional<int> vrrp_version;                        // 2 or 3
   IpAddress multicast_group = IpAddress::v4(0xe0000012);  // 224.0.0.18
   AnnouncePolicy announce;
   bool v3_checksum_as_v2 = false;
@@ -113,20 +114,20 @@ struct NotifyScripts {
 struct VrrpInstance {
   std::string name;
   std::string interface;
-  std::uint8_t vrid = 0;     // 1..255
+  std::uint8_t vrid = 0;  // 1..255
   std::uint8_t priority = 100;
-  int version = 2;           // 2 or 3
+  int version = 2;  // 2 or 3
   Duration advert_interval = std::chrono::seconds(1);
   bool wants_master = false;  // "state MASTER": matters for the default priority and for warnings only
   bool preempt = true;
   Duration preempt_delay{0};
   bool accept = true;
-  std::optional<IpAddress> source;  // unicast_src_ip or mcast_src_ip; else the interface's primary address
+  std::optional<IpAddress> source;       // unicast_src_ip or mcast_src_ip; else the interface's primary address
   std::vector<IpAddress> unicast_peers;  // empty: multicast
   IpAddress multicast_group = IpAddress::v4(0xe0000012);
   bool v3_checksum_as_v2 = false;
   unsigned down_timer_adverts = 3;
-  std::string auth_password;  // v2 only, up to 8 characters; empty: none
+  std::string auth_password;                       // v2 only, up to 8 characters; empty: none
   std::vector<VirtualAddress> addresses;           // advertised
   std::vector<VirtualAddress> excluded_addresses;  // held, not advertised
   bool track_primary_interface = true;
@@ -183,10 +184,10 @@ struct VirtualServer {
   VirtualServerKey key;
   std::string comment;  // from the "# Service: NAMESPACE/NAME" line before it; shown in status, means nothing
   std::string scheduler = "wlc";
-  std::uint32_t scheduler_flags = 0;          // IP_VS_SVC_F_SCHED1..3 and ONEPACKET, as linux/ip_vs.h
-  std::uint32_t persistence_seconds = 0;      // 0: none
-  std::uint32_t persistence_prefix = 32;      // persistence_granularity as a prefix length; 128 for IPv6
-  bool alpha = false;                         // real servers start down until the first check
+  std::uint32_t scheduler_flags = 0;      // IP_VS_SVC_F_SCHED1..3 and ONEPACKET, as linux/ip_vs.h
+  std::uint32_t persistence_seconds = 0;  // 0: none
+  std::uint32_t persistence_prefix = 32;  // persistence_granularity as a prefix length; 128 for IPv6
+  bool alpha = false;                     // real servers start down until the first check
   unsigned quorum = 1;
   unsigned hysteresis = 0;
   std::vector<RealServer> real_servers;
@@ -199,9 +200,12 @@ struct VirtualServer {
 // "2/vs/...").
 struct Fragment {
   std::string id;
-  std::string file;           // what problems name; the shown file or the user's
+  std::string file;  // what problems name; the shown file or the user's
   std::uint32_t first_line = 1;
   std::string text;
+  std::uint32_t first_column = 1;  // of the first line of `text`, when a block starts in the middle of a line
+
+  bool operator==(const Fragment&) const = default;
 };
 
 // A change of some fragments; a null pointer removes. Later changes override earlier ones id by id.

@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+#include <utility>
+
+#include "engine/config/configuration.h"
+#include "engine/config/statement.h"
+
+namespace vipkeeper::config {
+namespace {
+
+// The blocks of one address and port are different services for TCP and UDP.
+std::string protocol_of(const Statement& block) {
+  std::string protocol = "udp";
+  for (const Statement& statement : block.children) {
+    if (statement.keyword() == "protocol" && statement.words.size() > 1) protocol = statement.words[1].text;
+  }
+  std::ranges::transform(protocol, protocol.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return protocol;
+}
+
+std::string joined(const Statement& statement, std::size_t first) {
+  std::string result;
+  for (std::size_t i = first; i < statement.words.size(); ++i) {
+    if (!result.empty()) result += ' ';
+    result += statement.words[i].text;
+  }
+  return result;
+}
+
+std::string id_of(const Statement& block) {
+  const std::string_view keyword = block.keyword();
+  if (keyword == "global_defs") return "0/globals";
+  if (keyword == "vrrp_script") return "1/script/" + joined(block, 1);
+  if (keyword == "vrrp_instance") return "1/vrrp/" + joined(block, 1);
+  if (keyword == "virtual_server") return fmt::format("2/vs/{} {}", protocol_of(block), joined(block, 1));
+  return "9/other/" + joined(block, 0);
+}
+
+// Walks forward through a text, knowing line and column (as the lexer counts them).
+class Ruler {
+ public:
+  explicit Ruler(std::string_view text) : text_(text) {}
+
+  void advance_to(std::size_t offset) {
+    for (; offset_ < offset; ++offset_) {
+      const auto byte = static_cast<unsigned char>(text_[offset_]);
+      if (byte == '\n') {
+        ++at_.line;
+        at_.column = 1;
+      } else if (offset_ + 1 >= text_.size() || (static_cast<unsigned char>(text_[offset_ + 1]) & 0xc0U) != 0x80U) {
+        ++at_.column;
+      }
+    }
+  }
+  [[nodiscard]] Position at() const { return at_; }
+
+ private:
+  std::string_view text_;
+  std::size_t offset_ = 0;
+  Position at_;
+};
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+// The texts between the ends of two blocks, so that nothing is lost: comments, and what could not be understood.
+class Splitter {
+ public:
+  Splitter(std::string_view file, std::string_view text, const FragmentChange& previous)
+      : file_(file), text_(text), previous_(previous), ruler_(text) {}
+
+  FragmentChange split() {
+    Findings findings;  // apply() finds them again, fragment by fragment
+    const auto blocks = parse_statements(text_, findings);
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      // The text behind the last block belongs to it, if it is more than blanks.
+      const std::size_t end = i + 1 < blocks.size() ? blocks[i].end : text_.size();
+      add(id_of(blocks[i]), begin, end);
+      begin = end;
+    }
+    if (blocks.empty()) add("9/other/", 0, text_.size());
+    for (const auto& [id, fragment] : previous_) {
+      if (fragment) result_.try_emplace(id, nullptr);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void add(const std::string& name, std::size_t begin, std::size_t end) {
+    while (begin < end && is_blank(text_[begin])) ++begin;
+    while (end > begin && is_blank(text_[end - 1])) --end;
+    if (begin == end) return;
+    std::string id = name;
+    const unsigned count = ++used_[name];
+    if (count > 1) id = fmt::format("{}#{:04}", name, count);
+    ruler_.advance_to(begin);
+    Fragment fragment{id, std::string(file_), ruler_.at().line, std::string(text_.substr(begin, end - begin)),
+                      ruler_.at().column};
+    const auto old = previous_.find(id);
+    const bool unchanged = old != previous_.end() && old->second && *old->second == fragment;
+    result_[id] = unchanged ? old->second : std::make_shared<const Fragment>(std::move(fragment));
+  }
+
+  std::string_view file_;
+  std::string_view text_;
+  const FragmentChange& previous_;
+  Ruler ruler_;
+  std::map<std::string, unsigned> used_;
+  FragmentChange result_;
+};
+
+}  // namespace
+
+FragmentChange split(std::string_view file, std::string_view text, const FragmentChange& previous) {
+  return Splitter(file, text, previous).split();
+}
+
+}  // namespace vipkeeper::config

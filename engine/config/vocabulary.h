@@ -1,0 +1,67 @@
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/config/statement.h"
+
+namespace vipkeeper::config {
+
+// One keyword of a block and what reads its statement into the block's value.
+template <class Target>
+struct Keyword {
+  std::string_view name;
+  void (*read)(Findings&, const Statement&, Target&);
+};
+
+// The words of one kind of block. `unsupported`: keepalived has them, the engine cannot do them yet; one warning each.
+// `ignored`: keepalived has them, here they mean nothing (tuning of its own processes, mail).
+template <class Target>
+struct Vocabulary {
+  std::string_view block;  // "vrrp_instance"; for messages
+  std::span<const Keyword<Target>> known;
+  std::span<const std::string_view> unsupported;
+  std::span<const std::string_view> ignored;
+};
+
+// The names of a block's keywords, for "did you mean" and "belongs in".
+struct BlockNames {
+  std::string_view block;
+  std::vector<std::string_view> names;
+};
+
+template <class Target>
+BlockNames names_of(const Vocabulary<Target>& vocabulary) {
+  BlockNames result{vocabulary.block, {}};
+  for (const auto& keyword : vocabulary.known) result.names.push_back(keyword.name);
+  result.names.insert(result.names.end(), vocabulary.unsupported.begin(), vocabulary.unsupported.end());
+  result.names.insert(result.names.end(), vocabulary.ignored.begin(), vocabulary.ignored.end());
+  return result;
+}
+
+void warn_unsupported(Findings& findings, const Statement& statement);
+// `inside`: what the block is called in the message, "vrrp_instance VI_1" or "" at the top level.
+void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, std::string_view inside);
+
+// The nearest of `candidates` by typing slips (insert, delete, replace, swap), or empty if none is near enough.
+std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
+
+template <class Target>
+void read_statements(Findings& findings, std::span<const Statement> statements, const Vocabulary<Target>& vocabulary,
+                     std::string_view inside, Target& target) {
+  for (const Statement& statement : statements) {
+    const std::string_view name = statement.keyword();
+    const auto keyword = std::ranges::find(vocabulary.known, name, &Keyword<Target>::name);
+    if (keyword != vocabulary.known.end()) {
+      keyword->read(findings, statement, target);
+    } else if (std::ranges::find(vocabulary.unsupported, name) != vocabulary.unsupported.end()) {
+      warn_unsupported(findings, statement);
+    } else if (std::ranges::find(vocabulary.ignored, name) == vocabulary.ignored.end()) {
+      warn_unknown(findings, statement.words.front(), names_of(vocabulary), inside);
+    }
+  }
+}
+
+}  // namespace vipkeeper::config
