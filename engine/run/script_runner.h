@@ -11,9 +11,9 @@ namespace vipkeeper::run {
 
 struct ScriptRunnerOptions {
   // After each run of a check script, on the runner's thread; must not block.
-  std::function<void(ScriptResult)> on_result;
+  std::function<void(ScriptResult)> on_result = {};
   // Where the state word of instance `vips` is written, without a newline; empty: nowhere.
-  std::string state_file;
+  std::string state_file = {};
 };
 
 // Runs check scripts on their schedule and notify scripts in order, on a thread of its own that exists only once there

@@ -6,6 +6,7 @@
 
 #include "engine/base/ip_address.h"
 #include "engine/config/config.h"
+#include "engine/run/owned_address.h"
 
 // The values that travel to and from the VRRP thread.
 namespace vipkeeper::run {
@@ -15,13 +16,6 @@ struct VrrpConfig {
   config::GlobalDefs globals;
   std::vector<std::shared_ptr<const config::VrrpInstance>> instances;
   std::vector<std::shared_ptr<const config::VrrpScript>> scripts;
-};
-
-// An address that an earlier run of this program put on an interface and did not take away.
-struct OwnedAddress {
-  std::string interface;
-  IpPrefix prefix;
-  bool operator==(const OwnedAddress&) const = default;
 };
 
 // A virtual router changed its state. `state` is keepalived's word: MASTER, BACKUP, FAULT or STOP.
@@ -35,7 +29,8 @@ struct NotifyEvent {
 struct ScriptResult {
   std::string script;
   bool success = false;
-  std::string detail;  // "exited with status 1", "timed_out"; for the log
+  bool timed_out = false;
+  std::string detail;  // "exited with status 1", for the log
 };
 
 }  // namespace vipkeeper::run

@@ -15,9 +15,9 @@ struct VrrpLoopOptions {
   bool dry_run = false;      // follow interfaces, show routers in INIT; no socket, no packet, no address
   bool release_vips = true;  // at the end: priority 0, addresses removed; else both are left as they are
   // Addresses left from a crash: removed before anything else, so that no Backup Router answers for them.
-  std::vector<OwnedAddress> leftover_addresses;
+  std::vector<OwnedAddress> leftover_addresses = {};
   // Called on the VRRP thread: must not block. May be empty.
-  std::function<void(NotifyEvent)> on_transition;
+  std::function<void(NotifyEvent)> on_transition = {};
   int realtime_priority = 0;  // 1..99: SCHED_RR for the VRRP thread where the kernel permits; 0: none
   bool lock_memory = false;   // mlockall: the process is never paged out
 };

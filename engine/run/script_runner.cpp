@@ -1,0 +1,407 @@
+// The script thread: vrrp_scripts on their schedule, notify scripts in order, the state file. It is started by the
+// first thing it has to do, so that an engine without scripts has no such thread.
+//
+// Check scripts. Each runs when it is first configured and then every `interval`, counted from the first start. A run
+// that is still under way when the next is due is not doubled: that turn is left out. A run that lasts longer than
+// `timeout` (default: the interval) is a failure at that moment; its process group gets SIGTERM, and SIGKILL two
+// seconds later. What the results mean (rise, fall, weight) is decided on the VRRP thread.
+//
+// Notify scripts. One queue an instance: the script of the state, then the general one with `INSTANCE name STATE
+// priority` appended, then the next event's. A queue waits for its own scripts only. One that runs for more than a
+// minute is ended, so that a script that hangs does not swallow all that comes after it.
+//
+// All waiting is on descriptors (pidfd) and timers of the event loop; nothing here blocks but the state file's disk.
+//
+// Invariants: every child is reaped exactly once; a child whose owner is gone (script removed by a reload) is ended and
+// reaped without a result; stop() returns within about three seconds.
+
+#include "engine/run/script_runner.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "engine/net/event_loop.h"
+#include "engine/run/script_command.h"
+#include "engine/run/script_process.h"
+#include "engine/run/vrrp_log.h"
+
+namespace vipkeeper::run {
+namespace {
+
+constexpr auto grace = std::chrono::seconds(2);  // between SIGTERM and SIGKILL
+constexpr auto notify_limit = std::chrono::seconds(60);
+constexpr auto reap_interval = std::chrono::milliseconds(20);  // only without pidfd
+constexpr std::string_view state_instance = "vips";
+
+// A child under way: who wants to know of its end, and what happens if it does not end.
+class Job {
+ public:
+  using OnEnd = std::function<void(int status)>;
+
+  Job(net::EventLoop& loop, ChildProcess child, Duration limit, std::function<void()> on_limit, OnEnd on_end)
+      : loop_(loop),
+        child_(std::move(child)),
+        on_limit_(std::move(on_limit)),
+        on_end_(std::move(on_end)),
+        limit_(loop, [this] { over_limit(); }),
+        poll_(loop, [this] { look(); }) {
+    limit_.arm(loop.now() + limit);
+    if (child_.pidfd() < 0 || !loop.watch(child_.pidfd(), [this] { look(); })) {
+      poll_.arm(loop.now() + reap_interval);
+      polled_ = true;
+    }
+  }
+  ~Job() { unwatch(); }
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  // Nobody wants the result any more: ends it.
+  void abandon() {
+    on_limit_ = nullptr;
+    on_end_ = nullptr;
+    terminate();
+  }
+  void kill() { child_.signal_group(SIGKILL); }
+  [[nodiscard]] bool ended() const { return ended_; }
+
+ private:
+  void terminate() {
+    if (ended_ || terminated_) return;
+    terminated_ = true;
+    child_.signal_group(SIGTERM);
+    limit_.arm(loop_.now() + grace);
+  }
+  void over_limit() {
+    if (terminated_) return kill();
+    terminate();
+    if (on_limit_) on_limit_();
+  }
+  void look() {
+    const auto status = child_.reap();
+    if (!status) {
+      if (polled_) poll_.arm(loop_.now() + reap_interval);
+      return;
+    }
+    ended_ = true;
+    unwatch();
+    limit_.disarm();
+    if (on_end_) on_end_(*status);
+  }
+  void unwatch() {
+    if (!polled_ && child_.pidfd() >= 0) loop_.unwatch(child_.pidfd());
+    polled_ = true;
+  }
+
+  net::EventLoop& loop_;
+  ChildProcess child_;
+  std::function<void()> on_limit_;
+  OnEnd on_end_;
+  net::Timer limit_, poll_;
+  bool polled_ = false;
+  bool terminated_ = false;
+  bool ended_ = false;
+};
+
+// One vrrp_script.
+struct Check {
+  Check(net::EventLoop& loop, std::shared_ptr<const config::VrrpScript> script, std::function<void()> on_due)
+      : config(std::move(script)), next(loop, std::move(on_due)) {}
+  std::shared_ptr<const config::VrrpScript> config;
+  net::Timer next;
+  TimePoint due{};
+  Job* job = nullptr;
+  bool reported = false;  // the run under way has timed out, its result was given
+  int last_status = 0;
+};
+
+struct NotifyRun {
+  std::string instance;
+  std::vector<std::string> arguments;
+};
+
+struct NotifyQueue {
+  std::deque<NotifyRun> waiting;
+  Job* job = nullptr;
+};
+
+class RunningScriptRunner final : public ScriptRunner {
+ public:
+  explicit RunningScriptRunner(ScriptRunnerOptions options) : options_(std::move(options)) {}
+  ~RunningScriptRunner() override { RunningScriptRunner::stop(); }
+  RunningScriptRunner(const RunningScriptRunner&) = delete;
+  RunningScriptRunner& operator=(const RunningScriptRunner&) = delete;
+
+  void apply(std::shared_ptr<const VrrpConfig> config) override;
+  void notify(NotifyEvent event) override;
+  void stop() override;
+
+ private:
+  bool ensure_thread();
+  void configure(const VrrpConfig& config);
+  void run_check(Check& check);
+  void check_ended(Check& check, int status);
+  void check_timed_out(Check& check);
+  void report(const Check& check, bool success, bool timed_out, std::string detail);
+  void enqueue(const NotifyEvent& event);
+  void run_notify(const std::string& instance);
+  void write_state(const std::string& word);
+  Job* start_job(const std::vector<std::string>& arguments, const std::string& user, Duration limit,
+                 std::function<void()> on_limit, Job::OnEnd on_end, std::string& problem);
+  bool end_turn();
+  void begin_stop();
+
+  ScriptRunnerOptions options_;
+  std::mutex mutex_;  // guards the start and end of the thread
+  bool stopped_ = false;
+  std::unique_ptr<net::EventLoop> loop_;
+  std::thread thread_;
+
+  // The runner's thread only.
+  std::string script_user_;
+  std::map<std::string, std::unique_ptr<Check>> checks_;
+  std::map<std::string, NotifyQueue> notifies_;
+  std::vector<std::unique_ptr<Job>> jobs_;
+  std::unique_ptr<net::Timer> stop_deadline_;
+  bool stopping_ = false;
+  LogLimiter limiter_;
+};
+
+bool has_work(const VrrpConfig& config) {
+  for (const auto& instance : config.instances) {
+    if (!instance->track_scripts.empty()) return true;
+  }
+  return false;
+}
+
+const std::string& script_of(const config::NotifyScripts& scripts, std::string_view state) {
+  if (state == "MASTER") return scripts.master;
+  if (state == "BACKUP") return scripts.backup;
+  if (state == "FAULT") return scripts.fault;
+  return scripts.stop;
+}
+
+bool RunningScriptRunner::ensure_thread() {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return false;
+  if (loop_) return true;
+  auto loop = net::EventLoop::create();
+  if (!loop) {
+    log_error("scripts cannot run: " + loop.error().message);
+    return false;
+  }
+  loop_ = std::move(*loop);
+  loop_->at_turn_end([this] { return end_turn(); });
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "scripts");
+    loop_->run();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return true;
+}
+
+void RunningScriptRunner::apply(std::shared_ptr<const VrrpConfig> config) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loop_ && !has_work(*config) && config->globals.script_user.empty()) return;
+  }
+  if (!ensure_thread()) return;
+  loop_->post([this, config = std::move(config)] { configure(*config); });
+}
+
+void RunningScriptRunner::notify(NotifyEvent event) {
+  const auto& scripts = event.instance->notify;
+  const bool has_state_file = !options_.state_file.empty() && event.instance->name == state_instance;
+  if (scripts.any.empty() && script_of(scripts, event.state).empty() && !has_state_file) return;
+  if (!ensure_thread()) return;
+  loop_->post([this, event = std::move(event)] { enqueue(event); });
+}
+
+void RunningScriptRunner::configure(const VrrpConfig& config) {
+  script_user_ = config.globals.script_user;
+  std::map<std::string, std::shared_ptr<const config::VrrpScript>> wanted;
+  for (const auto& script : config.scripts) {
+    for (const auto& instance : config.instances) {
+      for (const auto& tracked : instance->track_scripts) {
+        if (tracked.script == script->name) wanted[script->name] = script;
+      }
+    }
+  }
+  std::erase_if(checks_, [&](const auto& entry) {
+    const auto& [name, check] = entry;
+    const auto found = wanted.find(name);
+    if (found != wanted.end() && *found->second == *check->config) return false;
+    if (check->job != nullptr) check->job->abandon();
+    return true;
+  });
+  for (const auto& [name, script] : wanted) {
+    auto& check = checks_[name];
+    if (check) continue;
+    check = std::make_unique<Check>(*loop_, script, [this, name] { run_check(*checks_.at(name)); });
+    check->due = loop_->now();
+    check->next.arm(check->due);
+  }
+}
+
+void RunningScriptRunner::run_check(Check& check) {
+  const auto& script = *check.config;
+  const Duration interval = std::max<Duration>(script.interval, std::chrono::milliseconds(10));
+  // In step with the first start; turns that were missed altogether are not made up for.
+  while (check.due <= loop_->now()) check.due += interval;
+  check.next.arm(check.due);
+  if (check.job != nullptr) {
+    if (const auto held_back = limiter_.admit(loop_->now(), "busy " + script.name)) {
+      log_warning("Script " + script.name + " is still running, this run is left out" + LogLimiter::suffix(*held_back));
+    }
+    return;
+  }
+  check.reported = false;
+  const Duration timeout = script.timeout > Duration::zero() ? script.timeout : interval;
+  std::string problem;
+  check.job = start_job(
+      build_arguments(script.command), script.user.empty() ? script_user_ : script.user, timeout,
+      [this, &check] { check_timed_out(check); }, [this, &check](int status) { check_ended(check, status); }, problem);
+  if (check.job != nullptr) return;
+  if (const auto held_back = limiter_.admit(loop_->now(), "start " + script.name)) {
+    log_error("Script " + script.name + ": " + problem + LogLimiter::suffix(*held_back));
+  }
+  report(check, false, false, problem);
+}
+
+void RunningScriptRunner::check_ended(Check& check, int status) {
+  check.job = nullptr;
+  if (check.reported) return;
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (code != check.last_status) {
+    log_info("Script `" + check.config->name + "` now returning " + std::to_string(code));
+    check.last_status = code;
+  }
+  report(check, code == 0, false, describe_status(status));
+}
+
+void RunningScriptRunner::check_timed_out(Check& check) {
+  check.reported = true;
+  report(check, false, true, "timed_out");
+}
+
+void RunningScriptRunner::report(const Check& check, bool success, bool timed_out, std::string detail) {
+  if (options_.on_result) options_.on_result({check.config->name, success, timed_out, std::move(detail)});
+}
+
+void RunningScriptRunner::enqueue(const NotifyEvent& event) {
+  const auto& instance = *event.instance;
+  if (instance.name == state_instance && !options_.state_file.empty()) write_state(event.state);
+  auto& queue = notifies_[instance.name];
+  const auto add = [&](const std::string& command, const std::vector<std::string>& arguments) {
+    auto words = build_arguments(command, arguments);
+    if (!words.empty()) queue.waiting.push_back({instance.name, std::move(words)});
+  };
+  add(script_of(instance.notify, event.state), {});
+  add(instance.notify.any, {"INSTANCE", instance.name, event.state, std::to_string(event.priority)});
+  if (queue.job == nullptr) run_notify(instance.name);
+}
+
+void RunningScriptRunner::run_notify(const std::string& instance) {
+  auto& queue = notifies_[instance];
+  queue.job = nullptr;
+  while (!queue.waiting.empty() && queue.job == nullptr) {
+    const NotifyRun run = std::move(queue.waiting.front());
+    queue.waiting.pop_front();
+    const std::string name = run.arguments.front();
+    std::string problem;
+    queue.job = start_job(
+        run.arguments, script_user_, notify_limit,
+        [instance, name] { log_warning("(" + instance + ") notify script " + name + " runs for a minute, ending it"); },
+        [this, instance, name](int status) {
+          if (status != 0) log_warning("(" + instance + ") notify script " + name + " " + describe_status(status));
+          run_notify(instance);
+        },
+        problem);
+    if (queue.job == nullptr) log_error("(" + instance + ") notify script: " + problem);
+  }
+}
+
+// By rename, so that a reader sees the old word or the new one.
+void RunningScriptRunner::write_state(const std::string& word) {
+  const std::string temporary = options_.state_file + ".new";
+  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  const bool written = fd && ::write(fd.get(), word.data(), word.size()) == static_cast<ssize_t>(word.size()) &&
+                       std::rename(temporary.c_str(), options_.state_file.c_str()) == 0;
+  if (written) return;
+  const int error = errno;
+  if (const auto held_back = limiter_.admit(loop_->now(), "state file")) {
+    log_warning("cannot write " + options_.state_file + ": " + std::strerror(error) + LogLimiter::suffix(*held_back));
+  }
+}
+
+// nullptr: it could not be started, `problem` says why.
+Job* RunningScriptRunner::start_job(const std::vector<std::string>& arguments, const std::string& user, Duration limit,
+                                    std::function<void()> on_limit, Job::OnEnd on_end, std::string& problem) {
+  auto child = ChildProcess::start(arguments, user);
+  if (!child) {
+    problem = child.error().message;
+    return nullptr;
+  }
+  jobs_.push_back(std::make_unique<Job>(*loop_, std::move(*child), limit, std::move(on_limit), std::move(on_end)));
+  return jobs_.back().get();
+}
+
+bool RunningScriptRunner::end_turn() {
+  std::erase_if(jobs_, [](const auto& job) { return job->ended(); });
+  if (!stopping_) return false;
+  bool notifying = false;
+  for (const auto& [name, queue] : notifies_) notifying = notifying || queue.job != nullptr;
+  if (jobs_.empty() && !notifying) loop_->stop();
+  return false;
+}
+
+void RunningScriptRunner::begin_stop() {
+  stopping_ = true;
+  for (auto& [name, check] : checks_) {
+    if (check->job != nullptr) check->job->abandon();
+  }
+  checks_.clear();
+  // A child that does not die of SIGKILL is in the kernel's hands: the thread's end does not wait for it.
+  stop_deadline_ = std::make_unique<net::Timer>(*loop_, [this] {
+    for (auto& [name, queue] : notifies_) queue.waiting.clear();
+    for (auto& job : jobs_) job->kill();
+    stop_deadline_ = std::make_unique<net::Timer>(*loop_, [this] { loop_->stop(); });
+    stop_deadline_->arm(loop_->now() + std::chrono::seconds(1));
+  });
+  stop_deadline_->arm(loop_->now() + grace);
+}
+
+void RunningScriptRunner::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    if (!thread_.joinable()) return;
+  }
+  loop_->post([this] { begin_stop(); });
+  thread_.join();
+  stop_deadline_.reset();
+  jobs_.clear();
+}
+
+}  // namespace
+
+std::unique_ptr<ScriptRunner> ScriptRunner::create(ScriptRunnerOptions options) {
+  return std::make_unique<RunningScriptRunner>(std::move(options));
+}
+
+}  // namespace vipkeeper::run
