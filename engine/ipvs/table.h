@@ -3,7 +3,9 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -11,11 +13,18 @@
 #include "engine/base/protocol.h"
 #include "engine/base/result.h"
 
-// The kernel's IPVS table as values (linux/ip_vs.h).
+// The kernel's IPVS table as values (linux/ip_vs.h): what a virtual service is called, what it is set to, which real
+// servers it has, and the six commands that change it. Plain values without a thread or a kernel behind them, so that
+// tables can be compared, planned and made up in tests. Only KernelTable, at the end, is a door to a kernel.
+//
+// One form each: two spellings of the same thing (the netmask of a service without persistence, the address of a fwmark
+// service, the kernel's own flag bits) would make a plan that never becomes empty, so whoever makes a key or an entry
+// passes it through normalized().
 namespace vipkeeper::ipvs {
 
 enum class ForwardingMethod : std::uint8_t { masquerade, direct, tunnel };
 
+// What names a virtual service in the kernel.
 struct ServiceKey {
   Protocol protocol = Protocol::tcp;
   IpAddress address;
@@ -23,14 +32,19 @@ struct ServiceKey {
   std::uint32_t fwmark = 0;  // != 0: protocol, address and port are unused
   Family family = Family::ipv4;
 
+  // "tcp 192.0.2.10:80", "tcp [2001:db8::1]:80", "fwmark 7", "fwmark 7 ipv6"
   [[nodiscard]] std::string to_string() const;
   auto operator<=>(const ServiceKey&) const = default;
 };
 
+// Service::flags, as linux/ip_vs.h's IP_VS_SVC_F_*. A scheduler gives its own meaning to the last three (sh-port, ...).
+inline constexpr std::uint32_t flag_persistent = 0x01, flag_hashed = 0x02, flag_one_packet = 0x04;
+inline constexpr std::uint32_t flag_scheduler1 = 0x08, flag_scheduler2 = 0x10, flag_scheduler3 = 0x20;
+
 // A virtual service's settings.
 struct Service {
   std::string scheduler = "wlc";
-  std::uint32_t flags = 0;  // IP_VS_SVC_F_*; without HASHED, which is the kernel's own
+  std::uint32_t flags = 0;  // one_packet and scheduler1..3; persistent and hashed are derived
   std::uint32_t persistence_seconds = 0;
   std::uint32_t persistence_prefix = 32;
 
@@ -40,6 +54,7 @@ struct Service {
 struct DestinationKey {
   IpAddress address;
   std::uint16_t port = 0;
+  // "10.0.0.7:8080", "[2001:db8::7]:8080"
   [[nodiscard]] std::string to_string() const;
   auto operator<=>(const DestinationKey&) const = default;
 };
@@ -63,28 +78,64 @@ struct ServiceEntry {
 using Table = std::map<ServiceKey, ServiceEntry>;
 
 // One kernel command.
-struct AddService { ServiceKey key; Service service; bool operator==(const AddService&) const = default; };
-struct SetService { ServiceKey key; Service service; bool operator==(const SetService&) const = default; };
-struct DeleteService { ServiceKey key; bool operator==(const DeleteService&) const = default; };
+struct AddService {
+  ServiceKey key;
+  Service service;
+  bool operator==(const AddService&) const = default;
+};
+struct SetService {
+  ServiceKey key;
+  Service service;
+  bool operator==(const SetService&) const = default;
+};
+// Its destinations go with it.
+struct DeleteService {
+  ServiceKey key;
+  bool operator==(const DeleteService&) const = default;
+};
 struct AddDestination {
-  ServiceKey service; DestinationKey key; Destination destination;
+  ServiceKey service;
+  DestinationKey key;
+  Destination destination;
   bool operator==(const AddDestination&) const = default;
 };
 struct SetDestination {
-  ServiceKey service; DestinationKey key; Destination destination;
+  ServiceKey service;
+  DestinationKey key;
+  Destination destination;
   bool operator==(const SetDestination&) const = default;
 };
 struct DeleteDestination {
-  ServiceKey service; DestinationKey key;
+  ServiceKey service;
+  DestinationKey key;
   bool operator==(const DeleteDestination&) const = default;
 };
-using Operation = std::variant<AddService, SetService, DeleteService, AddDestination, SetDestination, DeleteDestination>;
+using Operation =
+    std::variant<AddService, SetService, DeleteService, AddDestination, SetDestination, DeleteDestination>;
+
+// The virtual service that the command is about.
+const ServiceKey& service_of(const Operation& operation);
+
+// "masquerade", "direct" or "tunnel", as in status --json.
+std::string_view to_string(ForwardingMethod method);
 
 // "add real server 10.0.0.7:8080 to tcp 192.0.2.10:80 masquerade weight 1"
 std::string to_string(const Operation& operation);
 
+// The same without the settings, the context of an error: "add real server 10.0.0.7:8080 to tcp 192.0.2.10:80".
+std::string subject(const Operation& operation);
+
+// The one form of a key: of a fwmark service only fwmark and family count, of any other the address says the family.
+ServiceKey normalized(ServiceKey key);
+
+// The one form of the settings: no derived flags, and without persistence the prefix length of a whole address.
+Service normalized(const ServiceKey& key, Service service);
+
 // Counters of one entry, for status only.
-struct DestinationStats { std::uint32_t active_connections = 0; std::uint32_t inactive_connections = 0; };
+struct DestinationStats {
+  std::uint32_t active_connections = 0;
+  std::uint32_t inactive_connections = 0;
+};
 struct ServiceStats {
   std::uint64_t connections = 0;
   std::uint64_t bytes_in = 0;
@@ -92,14 +143,19 @@ struct ServiceStats {
   std::map<DestinationKey, DestinationStats> destinations;
 };
 
-// The kernel's table behind a seam: libnl in engine/net, a map with fault injection in the tests.
+// The kernel's table behind a seam: libnl in engine/net, a map with fault injection in the tests. Used by one thread.
+//
+// Errors: unsupported (no ip_vs), permission and unavailable or io are about the table as a whole; not_found and
+// already_exists say that the table is not what the caller thought; invalid_input is a refusal of that one command.
 class KernelTable {
  public:
   virtual ~KernelTable() = default;
-  // Everything in it, foreign entries included.
+  // Everything in it, foreign entries included, in normalized form.
   virtual Result<Table> read() = 0;
-  // In order, as few messages as the kernel allows; the result has one element an operation. A failed operation does not
-  // stop those after it.
+  // One virtual service; nullopt: there is none.
+  virtual Result<std::optional<ServiceEntry>> read(const ServiceKey& key) = 0;
+  // In order, as few messages as the kernel allows; the result has one element an operation. A failed operation does
+  // not stop those after it. Deleting what is not there is a success.
   virtual std::vector<Result<void>> apply(const std::vector<Operation>& operations) = 0;
 };
 
