@@ -20,6 +20,7 @@ def pytest_addoption(parser):
     parser.addoption("--shard", default="0/1", help="I/N: only every Nth test, from the Ith on")
 
 
+@pytest.hookimpl(trylast=True)  # after -k and -m have chosen
 def pytest_collection_modifyitems(config, items):
     shard, shards = (int(n) for n in config.getoption("--shard").split("/"))
     kept = items[shard::shards]
