@@ -113,12 +113,7 @@ void VirtualRouter::on(Turn& turn, const TimerExpired&) {
 
 void VirtualRouter::on(Turn& turn, const EffectivePriorityChanged& event) {
   if (owner()) return;
-  const auto priority = std::clamp<std::uint8_t>(event.priority, 1, 254);
-  if (priority == effective_priority_) return;
-  if (!std::holds_alternative<Initialize>(state_)) {
-    log(turn, fmt::format("Changing effective priority from {} to {}", effective_priority_, priority));
-  }
-  set_effective_priority(priority);
+  set_effective_priority(turn, std::clamp<std::uint8_t>(event.priority, 1, 254));
 }
 
 void VirtualRouter::on(Turn& turn, const FaultRaised& event) {
@@ -176,8 +171,7 @@ void VirtualRouter::on(Turn& turn, const ParametersChanged& event) {
   // The owner's 255 is no base that weights were added to.
   const int delta = old.priority == 255 ? 0 : effective_priority_ - old.priority;
   const int priority = owner() ? 255 : std::clamp(parameters_.priority + delta, 1, 254);
-  log(turn, fmt::format("Changing effective priority from {} to {}", effective_priority_, priority));
-  set_effective_priority(static_cast<std::uint8_t>(priority));
+  set_effective_priority(turn, static_cast<std::uint8_t>(priority));
   if (owner() && backup != nullptr) become_active(turn, "priority 255 configured");
 }
 
@@ -295,7 +289,11 @@ void VirtualRouter::leave_active(Turn& turn, bool announce_priority_zero) const 
   turn.actions.emplace_back(RemoveAddresses{});
 }
 
-void VirtualRouter::set_effective_priority(std::uint8_t priority) {
+void VirtualRouter::set_effective_priority(Turn& turn, std::uint8_t priority) {
+  if (priority == effective_priority_) return;
+  if (!std::holds_alternative<Initialize>(state_)) {
+    log(turn, fmt::format("Changing effective priority from {} to {}", effective_priority_, priority));
+  }
   auto* backup = std::get_if<Backup>(&state_);
   if (backup != nullptr) backup->down -= skew_time(backup->active_interval);
   effective_priority_ = priority;

@@ -160,7 +160,7 @@ class VirtualRouter {
   void become_active(Turn& turn, std::string reason);
   void become_backup(Turn& turn, std::string reason, const Received* cause);
   void leave_active(Turn& turn, bool announce_priority_zero) const;
-  void set_effective_priority(std::uint8_t priority);
+  void set_effective_priority(Turn& turn, std::uint8_t priority);
   void log(Turn& turn, std::string_view text) const;
   void log_detail(Turn& turn, std::string_view text) const;
 

@@ -103,6 +103,8 @@ TEST_CASE("a changed effective priority is logged once the router runs, and only
   auto fresh = in_initialize();
   CHECK(lines(fresh.handle(start, EffectivePriorityChanged{98})).empty());
   CHECK(fresh.effective_priority() == 98);
+  CHECK(lines(fresh.handle(start, ParametersChanged{told})).empty());
+  CHECK(fresh.effective_priority() == 118);
 }
 
 TEST_CASE("preempt_delay is logged when it starts and when it is called off", "[vrrp]") {
