@@ -13,30 +13,12 @@
 #include "engine/base/clock.h"
 #include "engine/base/ip_address.h"
 #include "engine/base/protocol.h"
+#include "engine/config/problem.h"
 
 // The values that a keepalived.conf describes. Every optional is "not said": the validator fills it from global_defs or
 // the default, so what a ConfigDelta carries is resolved and nobody downstream asks for defaults. Immutable once
 // shared.
 namespace vipkeeper::config {
-
-// 1-based; `file` is the path the user gave, or the name of a generated fragment.
-struct Location {
-  std::string file;
-  std::uint32_t line = 0;
-  std::uint32_t column = 0;
-};
-
-// error: the text cannot be used. warning: a keepalived would complain too, but run with it.
-enum class Severity { error, warning };
-
-struct Problem {
-  Severity severity = Severity::error;
-  Location where;
-  std::string message;
-
-  // "FILE:LINE:COLUMN: error|warning: message"
-  [[nodiscard]] std::string to_string() const;
-};
 
 // Gratuitous ARP repetition (keepalived's garp_master_*; reference 1.6).
 struct AnnouncePolicy {

@@ -54,7 +54,8 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   std::size_t fewest = std::max<std::size_t>(1, word.size() / 3) + 1;  // one more than what still counts as near
   std::string_view best;
   for (const std::string_view candidate : candidates) {
-    const std::size_t slips = slips_between(word, candidate);
+    const bool is_beginning = word.size() >= 3 && candidate.starts_with(word);
+    const std::size_t slips = is_beginning ? 1 : slips_between(word, candidate);
     if (slips < fewest) {
       fewest = slips;
       best = candidate;

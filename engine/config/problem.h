@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace vipkeeper::config {
+
+// 1-based; `file` is the path the user gave, or the name of a generated fragment.
+struct Location {
+  std::string file;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
+// error: the text cannot be used. warning: a keepalived would complain too, but run with it.
+enum class Severity { error, warning };
+
+struct Problem {
+  Severity severity = Severity::error;
+  Location where;
+  std::string message;
+
+  // "FILE:LINE:COLUMN: error|warning: message"
+  [[nodiscard]] std::string to_string() const;
+};
+
+}  // namespace vipkeeper::config
