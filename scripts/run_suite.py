@@ -39,10 +39,14 @@ def isolation(program):
     lo_up = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     no_rights = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
     if os.geteuid() == 0:
+        without_network = ["unshare", "--net"] + lo_up
+        how = "without a network"
+        if not works(without_network + ["true"]):
+            without_network, how = [], "WITH a network, because this container gives root no namespaces"
         as_nobody = no_rights + [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         if works(as_nobody + ["test", "-x", str(program)]):
-            return ["unshare", "--net"] + lo_up + as_nobody, "as nobody, without a network"
-        return ["unshare", "--net"] + lo_up + no_rights, "as uid 0 without capabilities (nobody cannot read this directory), without a network"
+            return without_network + as_nobody, f"as nobody, {how}"
+        return without_network + no_rights, f"as uid 0 without capabilities (nobody cannot read this directory), {how}"
     in_own_namespace = ["unshare", "--user", "--map-root-user", "--net"] + lo_up + no_rights
     if works(in_own_namespace + ["true"]):
         return in_own_namespace, f"as uid {os.getuid()} in a user namespace, without a network"
@@ -94,8 +98,7 @@ def read_cases(report):
     return cases
 
 
-def run_program(program, arguments):
-    prefix, _ = isolation(program)
+def run_program(program, prefix, arguments):
     scratch = Path(tempfile.mkdtemp(prefix="vipkeeper-test-"))
     scratch.chmod(0o777)
     report = scratch / "report.xml"
@@ -149,11 +152,12 @@ def main():
         programs = [p for p in programs if p.name.removeprefix("test_") in arguments.only]
     if not programs:
         sys.exit(f"run_suite: no test program in {arguments.tree}/test-programs.txt")
-    print(f"{arguments.tree}: {len(programs)} programs, {isolation(programs[0])[1]}", flush=True)
+    prefix, how = isolation(programs[0])
+    print(f"{arguments.tree}: {len(programs)} programs, {how}", flush=True)
 
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = {pool.submit(run_program, program, arguments): program for program in programs}
+        runs = {pool.submit(run_program, program, prefix, arguments): program for program in programs}
         for run in concurrent.futures.as_completed(runs):
             name = runs[run].name.removeprefix("test_")
             cases, output, seconds = run.result()
