@@ -97,8 +97,8 @@ struct Node {
 
 struct Pod {
   std::string node_name;
-  std::map<std::string, std::string> node_selector;
-  std::vector<IpAddress> addresses;  // status.podIPs
+  std::map<std::string, std::string> node_selector = {};
+  std::vector<IpAddress> addresses = {};  // status.podIPs
   bool operator==(const Pod&) const = default;
 };
 

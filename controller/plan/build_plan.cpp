@@ -1,0 +1,76 @@
+#include <algorithm>
+
+#include "controller/plan/planner.h"
+#include "controller/plan/wording.h"
+
+namespace vipkeeper::plan {
+
+namespace {
+
+// One entry, planned on its own.
+struct Planned {
+  Judgement judgement;
+  Forwarding forwarding;
+};
+
+std::map<std::string, Planned> plan_entries(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces,
+                                            const Memory& memory) {
+  std::map<std::string, Planned> entries;
+  if (snapshot.config_map() == nullptr) return entries;
+  for (const auto& [key, text] : snapshot.config_map()->data) {
+    const auto good = memory.good_texts.find(key);
+    Planned planned;
+    planned.judgement =
+        judge_entry(key, text, good == memory.good_texts.end() ? nullptr : &good->second, snapshot, interfaces);
+    if (planned.judgement.in_force != nullptr) {
+      planned.forwarding = plan_forwarding(*planned.judgement.in_force, snapshot);
+    }
+    entries.emplace(key, std::move(planned));
+  }
+  return entries;
+}
+
+}  // namespace
+
+VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory) {
+  VipPlan plan;
+  const auto entries = plan_entries(snapshot, interfaces, memory);
+  std::map<IpAddress, VipAddress> held;
+  std::map<VirtualServiceKey, std::string> winners;
+  // The map is in the order of keys, so the first to name an address or a port is the one that counts.
+  for (const auto& [key, planned] : entries) {
+    std::vector<Remark> clashes;
+    for (const auto& [service_key, service] : planned.forwarding.virtual_services) {
+      const auto [winner, won] = winners.emplace(service_key, key);
+      if (won) {
+        plan.virtual_services.emplace(service_key, service);
+      } else {
+        clashes.push_back(clash_remark(service_key, winner->second));
+      }
+    }
+    if (planned.judgement.in_force != nullptr) {
+      for (const auto& prefix : planned.judgement.in_force->addresses)
+        held.emplace(prefix.address, VipAddress{prefix, {}});
+    }
+    const auto object = entry_object(snapshot.options(), key);
+    auto problems = entry_problems(object, planned.judgement, planned.forwarding, clashes);
+    if (!problems.empty()) plan.problems.emplace(object, std::move(problems));
+  }
+  if (auto problems = config_map_problems(snapshot); !problems.empty()) {
+    plan.problems.emplace(config_map_object(snapshot.options()), std::move(problems));
+  }
+  auto node = plan_place(snapshot, interfaces, memory.place);
+  plan.problems.merge(node.problems);
+  const auto& place = node.place ? node.place : memory.place;
+  plan.ready = place.has_value();
+  if (!plan.ready) {
+    plan.virtual_services.clear();
+    return plan;
+  }
+  std::vector<VipAddress> addresses;
+  for (const auto& [address, vip] : held) addresses.push_back(vip);
+  plan.vrrp = build_vrrp(*place, addresses, snapshot.options(), interfaces);
+  return plan;
+}
+
+}  // namespace vipkeeper::plan

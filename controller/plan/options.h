@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/clock.h"
+#include "engine/base/ip_address.h"
+
+namespace vipkeeper::plan {
+
+// The flags and the environment of `run` and `render` that a plan depends on (interface.md); fixed for a process.
+struct PlanOptions {
+  std::string config_map_namespace = "default";  // --services-configmap
+  std::string config_map_name;
+  std::string watch_namespace;  // empty: all
+  bool use_unicast = false;
+  bool proxy_protocol_mode = false;
+  std::uint8_t vrid = 50;  // 1..255
+  std::string interface;   // --iface; empty: the one whose subnet holds the node's address
+  std::string node_name;   // --node-name; empty: the own pod's node, else host_name
+  std::string host_name;
+  std::string pod_namespace;  // POD_NAMESPACE and POD_NAME; empty: not in a pod
+  std::string pod_name;
+  std::optional<IpAddress> node_ip;                    // --node-ip
+  Duration advert_interval = std::chrono::seconds(1);  // 10 ms to 40.95 s
+  std::vector<IpPrefix> service_cidrs;                 // --service-cidr
+  std::vector<IpPrefix> allowed_vips;                  // --allowed-vips; empty: any
+  std::string notify;                                  // KEEPALIVED_NOTIFY
+};
+
+// One address of an interface of this host, as the edge read it.
+struct HostInterface {
+  std::string name;
+  IpPrefix prefix;  // the interface's own address with its subnet's length
+  auto operator<=>(const HostInterface&) const = default;
+};
+
+}  // namespace vipkeeper::plan

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controller/objects/objects.h"
+#include "controller/plan/options.h"
+
+namespace vipkeeper::plan {
+
+// What changes of objects touched, in the terms of a plan. Grows over several changes.
+struct Touched {
+  bool config_map = false;
+  bool nodes = false;              // Nodes or the own pod
+  std::set<std::string> services;  // "default/web": the Service or its endpoints
+  std::set<IpAddress> addresses;   // now used by a Node, a pod or a Service, or no longer
+  std::vector<IpPrefix> ranges;    // now a Node's pods', or no longer
+};
+
+// The objects that a plan is made of, with the indexes that keep a change's work apart from the number of objects.
+// Objects that the options rule out (another ConfigMap, a namespace that is not watched) are not kept. What a node
+// needs to go on with is kept after its deletion: the ConfigMap's entries, the own pod.
+class Snapshot {
+ public:
+  using Slices = std::map<std::string, std::shared_ptr<const objects::EndpointSlice>>;  // by the slice's name
+
+  explicit Snapshot(PlanOptions options);
+
+  // Takes one change in and notes in `touched` what it means; an object equal to the known one touches nothing.
+  void apply(const objects::ObjectChange& change, Touched& touched);
+
+  [[nodiscard]] const PlanOptions& options() const { return options_; }
+  // The entries; null until the ConfigMap was seen once.
+  [[nodiscard]] const objects::ConfigMap* config_map() const { return config_map_.get(); }
+  [[nodiscard]] bool config_map_deleted() const { return config_map_deleted_; }
+  // Null: not there. `service` is "namespace/name".
+  [[nodiscard]] const objects::Service* service(const std::string& service) const;
+  // The slices of one Service, all its Endpoints object says where it has none.
+  [[nodiscard]] std::vector<const objects::EndpointSlice*> slices(const std::string& service) const;
+  [[nodiscard]] const std::map<std::string, std::shared_ptr<const objects::Node>>& nodes() const { return nodes_; }
+  // The own pod; null: not in a pod or not seen yet.
+  [[nodiscard]] const objects::Pod* own_pod() const { return own_pod_.get(); }
+  // Whose an address is that a VIP must not be: "Node node1", "Service default/web", "a pod"; empty: nobody's.
+  [[nodiscard]] std::string user_of(const IpAddress& address) const;
+  // The Node whose podCIDRs hold the address; empty: none.
+  [[nodiscard]] std::string pod_range_owner(const IpAddress& address) const;
+
+ private:
+  void apply_config_map(const objects::ObjectChange& change, Touched& touched);
+  void apply_service(const objects::ObjectChange& change, Touched& touched);
+  void apply_slice(const objects::ObjectChange& change, Touched& touched);
+  void apply_endpoints(const objects::ObjectChange& change, Touched& touched);
+  void apply_node(const objects::ObjectChange& change, Touched& touched);
+  void apply_pod(const objects::ObjectChange& change, Touched& touched);
+  [[nodiscard]] bool watched(const std::string& name_space) const;
+
+  using Addresses = std::vector<IpAddress>;
+  // An object's addresses went from `gone` to `come`.
+  void move_owner(const std::string& owner, const Addresses& gone, const Addresses& come, Touched& touched);
+  void move_pods(Addresses gone, Addresses come, Touched& touched);
+
+  PlanOptions options_;
+  std::shared_ptr<const objects::ConfigMap> config_map_;
+  bool config_map_deleted_ = false;
+  std::unordered_map<std::string, std::shared_ptr<const objects::Service>> services_;
+  std::unordered_map<std::string, Slices> slices_;                 // by Service
+  std::unordered_map<std::string, std::string> service_of_slice_;  // "default/web-x7k2p" -> "default/web"
+  std::unordered_map<std::string, std::shared_ptr<const objects::Endpoints>> endpoints_;
+  std::map<std::string, std::shared_ptr<const objects::Node>> nodes_;
+  std::shared_ptr<const objects::Pod> own_pod_;
+  std::unordered_map<std::string, std::shared_ptr<const objects::Pod>> pods_;  // for their addresses
+  std::unordered_map<IpAddress, std::set<std::string>> owners_;                // Nodes and Services
+  std::unordered_map<IpAddress, std::uint32_t> pod_addresses_;                 // how many endpoints and pods
+};
+
+}  // namespace vipkeeper::plan

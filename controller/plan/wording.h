@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/plan/forwarding.h"
+#include "controller/plan/judge.h"
+#include "controller/plan/plan.h"
+#include "controller/plan/snapshot.h"
+
+// How problems are put, for the incremental and the whole plan alike.
+namespace vipkeeper::plan {
+
+// "ConfigMap default/vip-configmap"
+std::string config_map_object(const PlanOptions& options);
+// "ConfigMap default/vip-configmap key 10.0.0.50"
+std::string entry_object(const PlanOptions& options, const std::string& key);
+
+// A ConfigMap that is not there, or no longer.
+std::vector<Problem> config_map_problems(const Snapshot& snapshot);
+
+// The loser's words where two entries claim one virtual service.
+Remark clash_remark(const VirtualServiceKey& key, const std::string& winner);
+
+// An entry's remarks, as problems of it.
+std::vector<Problem> entry_problems(const std::string& object, const Judgement& judgement, const Forwarding& forwarding,
+                                    const std::vector<Remark>& clashes);
+
+}  // namespace vipkeeper::plan
