@@ -116,12 +116,12 @@ void EventLoop::run() {
 }
 
 bool EventLoop::turn() {
+  ++turn_;
   set_kernel_timer();
   wait_and_read();
   run_posted();
   run_due();
   more_to_do_ = turn_end_ && turn_end_();
-  ++turn_;
   const std::lock_guard lock(mutex_);
   return !stopped_;
 }

@@ -38,7 +38,7 @@ class Timer {
   std::function<void()> on_expiry_;
   std::optional<TimePoint> deadline_;
   std::multimap<TimePoint, Timer*>::iterator place_;
-  std::uint64_t armed_in_turn_ = 0;
+  std::uint64_t armed_in_turn_ = 0;  // outside of turns: the last one
 };
 
 // A single-threaded loop over file descriptors, timers and tasks posted by other threads. Everything but post() and
@@ -84,7 +84,7 @@ class EventLoop {
 
   UniqueFd epoll_, timer_, wake_;
   TimePoint now_ = Clock::now();
-  std::uint64_t turn_ = 1;
+  std::uint64_t turn_ = 0;
   bool more_to_do_ = false;
   std::function<bool()> turn_end_;
   std::unordered_map<int, std::shared_ptr<std::function<void()>>> readers_;
