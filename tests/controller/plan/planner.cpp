@@ -1,6 +1,6 @@
 #include "controller/plan/planner.h"
 
-#include "world.h"
+#include "tests/controller/plan/world.h"
 
 namespace vipkeeper::plan {
 namespace {
