@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace vipkeeper::report {
@@ -106,17 +107,17 @@ void add_service(Families& families, const status::VirtualServiceStatus& service
                  static_cast<double>(alive));
 }
 
-// "NAME|LABEL=VALUE" of status::Counters.
+// `NAME` or `NAME{LABEL="VALUE"}` of status::Counters.
 void add_counter(Families& families, const std::string& key, std::uint64_t value) {
-  const auto bar = key.find('|');
-  const auto equals = key.find('=', bar == std::string::npos ? 0 : bar);
+  const auto brace = key.find('{');
+  const auto quote = key.find("=\"", brace == std::string::npos ? key.size() : brace);
   Labels labels;
-  if (bar != std::string::npos && equals != std::string::npos) {
-    labels.push_back({key.substr(bar + 1, equals - bar - 1), key.substr(equals + 1)});
+  if (quote != std::string::npos && key.ends_with("\"}")) {
+    labels.push_back({key.substr(brace + 1, quote - brace - 1), key.substr(quote + 2, key.size() - quote - 4)});
   }
-  std::string name = key.substr(0, bar);
+  const std::string name = key.substr(0, brace);
   std::string help = name;
-  for (char& c : help) c = c == '_' ? ' ' : c;
+  std::ranges::replace(help, '_', ' ');
   families.counter(name, help + " since the start", std::move(labels), value);
 }
 

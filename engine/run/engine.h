@@ -41,6 +41,9 @@ class Engine {
   // Virtual routers, virtual services and counters (connection counters are read from the kernel now). Any thread.
   virtual status::Snapshot snapshot() const = 0;
 
+  // Which thread has not answered for seconds; empty: all do. Any thread; may wait up to a second.
+  virtual std::string stuck() const = 0;
+
   // The ordered shutdown; the destructor calls it too. Waits until the kernel was told.
   virtual void stop() = 0;
 };

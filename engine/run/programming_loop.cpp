@@ -37,7 +37,7 @@ namespace {
 
 // Checks of a whole rack may end in one moment; the log gets this many lines a second and then their number.
 constexpr unsigned lines_a_second = 50;
-constexpr Duration answer_within = std::chrono::seconds(10);
+
 constexpr auto status_within = std::chrono::seconds(2);
 
 std::size_t probes_allowed() {
@@ -181,6 +181,7 @@ Result<std::unique_ptr<ProgrammingLoop>> ProgrammingLoop::start(ProgrammingLoopO
 
 ProgrammingLoop::ProgrammingLoop(std::unique_ptr<net::EventLoop> loop, ProgrammingLoopOptions options)
     : loop_(std::move(loop)),
+      heartbeat_(*loop_),
       inputs_([this] { loop_->post([] {}); }, merge),
       options_(std::move(options)),
       has_stats_(!options_.dry_run && options_.table == nullptr) {}
@@ -226,16 +227,6 @@ void ProgrammingLoop::resync() {
 bool ProgrammingLoop::settled() const {
   const std::uint64_t number = submitted_.load();
   return number != 0 && settled_at_.load() == number;
-}
-
-bool ProgrammingLoop::answers() const {
-  const Clock::rep now = Clock::now().time_since_epoch().count();
-  Clock::rep since = 0;
-  if (asked_for_answer_.compare_exchange_strong(since, now)) {
-    loop_->post([this] { asked_for_answer_.store(0); });
-    return true;
-  }
-  return Duration(now - since) < answer_within;
 }
 
 ProgrammingLoop::Statuses ProgrammingLoop::status() const {

@@ -15,6 +15,7 @@
 #include "engine/net/event_loop.h"
 #include "engine/net/ipvs_netlink.h"
 #include "engine/net/tcp_probe.h"
+#include "engine/run/heartbeat.h"
 #include "engine/run/programmer.h"
 
 namespace vipkeeper::run {
@@ -51,7 +52,7 @@ class ProgrammingLoop {
   // `complete` was told. False while there are virtual services and the kernel has no IPVS.
   [[nodiscard]] bool settled() const;
   // False: the thread owes an answer since an earlier call, ten seconds ago or more. To be called now and then.
-  [[nodiscard]] bool answers() const;
+  [[nodiscard]] bool answers() const { return heartbeat_.answers(); }
 
   // In the order of their keys, without connection counters. Waits for the thread's current turn, two seconds at most;
   // then, and after stop(), it is what was last asked for.
@@ -82,10 +83,10 @@ class ProgrammingLoop {
   void run();
 
   std::unique_ptr<net::EventLoop> loop_;
+  mutable Heartbeat heartbeat_;
   LatestQueue<Input> inputs_;  // configuration -> programming
   std::atomic<std::uint64_t> submitted_{0};
   std::atomic<std::uint64_t> settled_at_{0};             // number of the input that the kernel shows; 0: none
-  mutable std::atomic<Clock::rep> asked_for_answer_{0};  // since when the thread owes an answer; 0: it does not
   Published<Told> told_;
   mutable Published<std::vector<status::VirtualServiceStatus>> last_status_;
   ProgrammingLoopOptions options_;  // the thread's

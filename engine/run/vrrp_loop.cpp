@@ -38,6 +38,7 @@
 
 #include "engine/base/latest_queue.h"
 #include "engine/base/published.h"
+#include "engine/run/heartbeat.h"
 #include "engine/run/vrrp_router.h"
 
 namespace vipkeeper::run {
@@ -108,6 +109,7 @@ class RunningVrrpLoop final : public VrrpLoop {
   std::shared_ptr<const std::vector<status::VirtualRouterStatus>> status() const override;
   status::Counters counters() const override;
   bool settled() const override { return done_.load() == given_.load(); }
+  bool answers() const override { return heartbeat_.answers(); }
   void stop() override;
 
  private:
@@ -130,6 +132,7 @@ class RunningVrrpLoop final : public VrrpLoop {
 
   VrrpLoopOptions options_;
   std::unique_ptr<net::EventLoop> loop_;
+  mutable Heartbeat heartbeat_{*loop_};
   std::unique_ptr<net::LinkMonitor> monitor_;
   std::unique_ptr<net::AddressTable> addresses_;
   std::unique_ptr<net::ArpAnnouncer> announcer_;

@@ -47,6 +47,9 @@ class VrrpLoop {
   // The last configuration given to apply() has been worked in.
   [[nodiscard]] virtual bool settled() const = 0;
 
+  // False: the thread owes an answer since an earlier call, ten seconds ago or more. To be called now and then.
+  [[nodiscard]] virtual bool answers() const = 0;
+
   // Ends the routers (see release_vips) and the thread; returns when the kernel was told.
   virtual void stop() = 0;
 };

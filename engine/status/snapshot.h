@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -8,15 +9,15 @@
 #include "engine/base/clock.h"
 #include "engine/base/ip_address.h"
 
-// All that an operator may ask of a running instance, as plain values: the shape of `status --json` (interface.md), field
-// by field. Each thread publishes its part; nobody reads another thread's state.
+// All that an operator may ask of a running instance, as plain values: the shape of `status --json` (interface.md),
+// field by field. Each thread publishes its part; nobody reads another thread's state.
 namespace vipkeeper::status {
 
 struct Problem {
   bool error = false;  // else a warning
   std::string object;  // "ConfigMap default/vip-configmap key 10.0.0.50"
   std::string message;
-  bool operator==(const Problem&) const = default;
+  auto operator<=>(const Problem&) const = default;
 };
 
 struct ConfigStatus {
@@ -88,7 +89,7 @@ struct VirtualServiceStatus {
 };
 
 // What the threads count since the start. The key is the name in /metrics without the vipkeeper_ prefix and the _total
-// suffix; "NAME|LABEL=VALUE" makes a labelled series ("kernel_operations|kind=destination_add").
+// suffix, with at most one label: "table_reads", "kernel_operations{kind=\"destination_add\"}".
 using Counters = std::map<std::string, std::uint64_t>;
 
 struct Snapshot {

@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,19 +9,11 @@
 #include "controller/report/status_json.h"
 #include "controller/report/status_server.h"
 #include "engine/base/unique_fd.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace vipkeeper;
 
 namespace {
-
-struct TemporaryDirectory {
-  std::string path;
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vipkeeper-test-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-};
 
 report::Answers answers(bool good) {
   return {.health = [good] { return report::Answers::Verdict{good, "the VRRP thread does not answer"}; },
@@ -34,7 +25,7 @@ report::Answers answers(bool good) {
 }  // namespace
 
 TEST_CASE("the control socket answers with status, health and metrics", "[report]") {
-  const TemporaryDirectory directory;
+  const tests::TemporaryDirectory directory;
   const std::string path = directory.path + "/control.sock";
   const auto server = report::StatusServer::listen_unix(path, answers(true));
   REQUIRE(server);
@@ -49,7 +40,7 @@ TEST_CASE("the control socket answers with status, health and metrics", "[report
 }
 
 TEST_CASE("only the owner may open the control socket", "[report]") {
-  const TemporaryDirectory directory;
+  const tests::TemporaryDirectory directory;
   const std::string path = directory.path + "/control.sock";
   const auto server = report::StatusServer::listen_unix(path, answers(true));
   REQUIRE(server);
@@ -58,7 +49,7 @@ TEST_CASE("only the owner may open the control socket", "[report]") {
 }
 
 TEST_CASE("bad health is 500 and not being ready 503, each with the reason", "[report]") {
-  const TemporaryDirectory directory;
+  const tests::TemporaryDirectory directory;
   const std::string path = directory.path + "/control.sock";
   const auto server = report::StatusServer::listen_unix(path, answers(false));
   REQUIRE(server);
@@ -67,7 +58,7 @@ TEST_CASE("bad health is 500 and not being ready 503, each with the reason", "[r
 }
 
 TEST_CASE("a socket left by a crash is replaced, a living instance's is not", "[report]") {
-  const TemporaryDirectory directory;
+  const tests::TemporaryDirectory directory;
   const std::string path = directory.path + "/control.sock";
   {
     const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -45,7 +45,7 @@ status::Snapshot example() {
   service.real_servers = {{"10.2.0.5", 8080, "masquerade", 1, true, false, "tcp: connected in 0.4 ms", 2, 1},
                           {"10.2.0.6", 8080, "masquerade", 0, false, false, "tcp: refused", 0, 0}};
   snapshot.virtual_services = {service};
-  snapshot.counters = {{"kernel_operations|kind=destination_add", 4}, {"fragments_parsed", 9}};
+  snapshot.counters = {{"kernel_operations{kind=\"destination_add\"}", 4}, {"fragments_parsed", 9}};
   return snapshot;
 }
 

@@ -1,0 +1,119 @@
+// `vipkeeper run`: controller and engine in one process, what the DaemonSet starts. Wiring only.
+//
+// Start: log, run directory, engine (adopts what a crash left), doors (status is there while the rest comes up),
+// controller, source. Shutdown is the reverse: the source first, so that nothing new arrives, then the controller, then
+// the engine, which gives the addresses up, and the control socket last, so that `vipkeeper status` can watch it go.
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cmd/commands.h"
+#include "cmd/flags.h"
+#include "cmd/process.h"
+#include "cmd/serve.h"
+#include "cmd/settings.h"
+#include "cmd/sources.h"
+#include "cmd/version.h"
+#include "controller/loop/controller_loop.h"
+#include "engine/run/engine.h"
+
+namespace vipkeeper::cmd {
+
+namespace {
+
+constexpr auto state_file = "/var/run/keepalived.state";
+
+struct Parts {
+  loop::ControllerOptions options;
+  render::Templates templates;
+  std::unique_ptr<objects::ObjectSource> source;
+};
+
+int serve(const RunFlags& flags, Parts parts) {
+  auto engine = run::Engine::start({.run_dir = flags.run_dir,
+                                    .state_file = state_file,
+                                    .dry_run = flags.dry_run,
+                                    .release_vips = flags.release_vips});
+  if (!engine) {
+    spdlog::error("{}", engine.error().message);
+    return 1;
+  }
+  const std::string node = flags.node_name.empty() ? parts.options.plan.host_name : flags.node_name;
+  loop::ControllerLoop controller(std::move(parts.options), std::move(parts.templates),
+                                  {.apply =
+                                       [&engine](const config::FragmentChange& change) {
+                                         run::ApplyReport report = (*engine)->apply(change);
+                                         return loop::EngineAnswer{report.applied, std::move(report.problems)};
+                                       },
+                                   .read_interfaces = host_interfaces});
+  const auto add = [&controller](status::Snapshot& snapshot) {
+    auto host_problems = std::move(snapshot.config.problems);
+    snapshot.config = controller.status();
+    snapshot.config.problems.insert(snapshot.config.problems.begin(), host_problems.begin(), host_problems.end());
+    snapshot.counters.merge(controller.counters());
+  };
+  auto doors = open_doors({flags.run_dir, node, flags.http_address, flags.http_port}, **engine, add);
+  if (!doors) {
+    spdlog::error("{}", doors.error().message);
+    return 1;
+  }
+  parts.source->start([&controller](objects::ObjectBatch batch) { controller.put(std::move(batch)); });
+
+  while (!wait_for_signal({SIGTERM, SIGINT}, std::chrono::hours(1))) {
+  }
+  spdlog::info("Stopping");
+  parts.source->stop();
+  controller.stop();
+  doors->http.reset();
+  (*engine)->stop();
+  doors->control.reset();
+  spdlog::info("Stopped");
+  return 0;
+}
+
+int start(const RunFlags& flags) {
+  auto options = controller_options(flags);
+  if (!options) {
+    std::cerr << "vipkeeper run: " << options.error().message << "; see `vipkeeper run --help`\n";
+    return 2;
+  }
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
+  start_log(flags.verbosity);
+  spdlog::info("Starting vipkeeper {}", version_text);
+  auto own_templates = templates(flags.templates);
+  if (!own_templates) {
+    // A template that does not parse must not take the addresses down with it: the built-in ones do the same job.
+    spdlog::error("{}; going on with the built-in templates", own_templates.error().message);
+  }
+  auto source = object_source(flags, options->plan);
+  const auto made = make_run_dir(flags.run_dir);
+  int result = 1;
+  if (!source) {
+    spdlog::error("{}", source.error().message);
+  } else if (!made) {
+    spdlog::error("{}", made.error().message);
+  } else {
+    result =
+        serve(flags, {std::move(*options), own_templates ? std::move(*own_templates) : render::Templates::built_in(),
+                      std::move(*source)});
+  }
+  stop_log();
+  return result;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app("controller and engine", "vipkeeper run");
+  RunFlags flags;
+  add_run_flags(app, flags);
+  int exit_code = 0;
+  if (!parse(app, argc, argv, exit_code)) return exit_code;
+  warn_of_retired_flags(flags);
+  return start(flags);
+}
+
+}  // namespace vipkeeper::cmd

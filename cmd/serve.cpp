@@ -1,0 +1,63 @@
+#include "cmd/serve.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "cmd/version.h"
+#include "controller/report/metrics.h"
+#include "controller/report/status_json.h"
+
+namespace vipkeeper::cmd {
+
+namespace {
+
+report::Answers answers(const DoorOptions& options, const run::Engine& engine, const AddToSnapshot& add) {
+  const auto snapshot = [node = options.node, &engine, add, started = Clock::now()] {
+    status::Snapshot result = engine.snapshot();
+    result.version = version_text;
+    result.node = node;
+    result.pid = ::getpid();
+    result.uptime_seconds = std::chrono::duration<double>(Clock::now() - started).count();
+    add(result);
+    return result;
+  };
+  return {.health =
+              [&engine] {
+                const std::string stuck = engine.stuck();
+                return report::Answers::Verdict{stuck.empty(), stuck};
+              },
+          .ready =
+              [&engine, add] {
+                status::Snapshot source;
+                add(source);
+                if (source.config.generation == 0) {
+                  return report::Answers::Verdict{false, "no configuration was applied yet"};
+                }
+                return report::Answers::Verdict{engine.settled(), "the kernel does not hold the configuration yet"};
+              },
+          .status = [snapshot] { return report::status_json(snapshot()); },
+          .metrics = [snapshot] { return report::metrics_text(snapshot()); }};
+}
+
+}  // namespace
+
+Result<Doors> open_doors(const DoorOptions& options, const run::Engine& engine, AddToSnapshot add) {
+  const report::Answers all = answers(options, engine, add);
+  Doors doors;
+  auto control = report::StatusServer::listen_unix(options.run_dir + "/control.sock", all);
+  if (!control) return std::unexpected(control.error());
+  doors.control = std::move(*control);
+  if (options.http_port) {
+    auto http = report::StatusServer::listen_tcp(options.http_address, *options.http_port, all);
+    if (http) {
+      doors.http = std::move(*http);
+      spdlog::info("serving HTTP on {} port {}", options.http_address.empty() ? "all addresses" : options.http_address,
+                   doors.http->port());
+    } else {
+      spdlog::error("{}", http.error().message);
+    }
+  }
+  return doors;
+}
+
+}  // namespace vipkeeper::cmd

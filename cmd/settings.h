@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cmd/flags.h"
+#include "controller/loop/controller_loop.h"
+#include "controller/objects/source.h"
+#include "controller/render/templates.h"
+#include "engine/base/result.h"
+
+// From flags and environment to what the controller is made of.
+namespace vipkeeper::cmd {
+
+// The flags' meaning, checked: addresses and CIDRs parse, the ConfigMap's name has its one slash. Environment:
+// POD_NAME, POD_NAMESPACE, KEEPALIVED_NOTIFY. An Error is wrong usage (exit 2).
+Result<loop::ControllerOptions> controller_options(const RunFlags& flags);
+
+// The built-in templates with those of --templates in the place of theirs. The Error names the file.
+Result<render::Templates> templates(const std::string& directory);
+
+// One line on standard error for each flag that is taken and means nothing here.
+void warn_of_retired_flags(const RunFlags& flags);
+
+// The addresses of this host's interfaces; none, and a log line, if the kernel does not tell.
+std::vector<plan::HostInterface> host_interfaces();
+
+}  // namespace vipkeeper::cmd

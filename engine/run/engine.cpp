@@ -1,0 +1,217 @@
+// The engine's front: one object that turns a change of the text into work for three threads.
+//
+//     controller or file watcher          (the caller's thread)
+//        apply(FragmentChange)
+//          -> Configuration               parse, validate, diff: pure, here
+//          -> Ownership                   addresses are claimed before anyone may add them
+//          "configuration -> VRRP"        VrrpLoop::apply         newest wins
+//          "configuration -> scripts"     ScriptRunner::apply     newest wins
+//          "configuration -> programming" ProgrammingLoop::apply  merged by virtual service
+//     VRRP "transition -> scripts"        ScriptRunner::notify
+//     scripts "result -> VRRP"            VrrpLoop::script_result
+//
+// Each arrow is a one-way queue; nobody waits for a reader. What an operator asks is put together from what the threads
+// published, on the asker's thread.
+//
+// Start: the ownership record is read, leftovers of a crash go to the loops that clean or adopt them. Shutdown, a
+// written list: (1) VRRP: priority 0 is sent and addresses are removed, so the successor starts while we still forward;
+// (2) programming: own virtual services are deleted; (3) scripts: notify scripts of the shutdown have run; (4) the
+// record is left as the loops have it.
+//
+// A kernel that gives no rights does not end the program: the part that needs them is missing, the log and status say
+// which right and how to give it, the rest goes on.
+
+#include "engine/run/engine.h"
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "engine/config/configuration.h"
+#include "engine/net/ipvs_netlink.h"
+#include "engine/run/ownership.h"
+#include "engine/run/programming_loop.h"
+#include "engine/run/script_runner.h"
+#include "engine/run/vrrp_loop.h"
+
+namespace vipkeeper::run {
+
+namespace {
+
+std::set<OwnedAddress> addresses_of(const std::vector<std::shared_ptr<const config::VrrpInstance>>& instances) {
+  std::set<OwnedAddress> result;
+  for (const auto& instance : instances) {
+    for (const auto& address : instance->addresses) result.insert({address.prefix, address.interface});
+    for (const auto& address : instance->excluded_addresses) result.insert({address.prefix, address.interface});
+  }
+  return result;
+}
+
+class ThreadedEngine final : public Engine {
+ public:
+  explicit ThreadedEngine(EngineOptions options) : options_(std::move(options)) {}
+  ~ThreadedEngine() override { stop(); }
+  ThreadedEngine(const ThreadedEngine&) = delete;
+  ThreadedEngine& operator=(const ThreadedEngine&) = delete;
+
+  Result<void> start_threads();
+  ApplyReport apply(const config::FragmentChange& change) override;
+  [[nodiscard]] bool settled() const override;
+  [[nodiscard]] status::Snapshot snapshot() const override;
+  [[nodiscard]] std::string stuck() const override;
+  void stop() override;
+
+ private:
+  void start_vrrp();
+  void start_programming();
+  void claim_addresses(const std::set<OwnedAddress>& wanted);
+  void note(std::string object, std::string message);
+
+  const EngineOptions options_;
+  std::unique_ptr<Ownership> ownership_;
+  std::unique_ptr<ScriptRunner> scripts_;
+  std::unique_ptr<VrrpLoop> vrrp_;                // null: no rights
+  std::unique_ptr<ProgrammingLoop> programming_;  // null: could not be started
+  config::Configuration configuration_;           // the caller's thread only
+  std::set<OwnedAddress> claimed_;                // the caller's thread only
+  bool stopped_ = false;
+
+  mutable std::mutex mutex_;                    // guards the two below
+  std::vector<status::Problem> host_problems_;  // what this host does not let us do
+  std::uint64_t fragments_parsed_ = 0;
+};
+
+Result<void> ThreadedEngine::start_threads() {
+  auto ownership = options_.dry_run ? Ownership::open_read_only(options_.run_dir) : Ownership::open(options_.run_dir);
+  if (!ownership) return std::unexpected(ownership.error());
+  ownership_ = std::move(*ownership);
+  for (const std::string& problem : ownership_->problems()) note("ownership record", problem);
+  start_vrrp();
+  start_programming();
+  return {};
+}
+
+void ThreadedEngine::start_vrrp() {
+  scripts_ = ScriptRunner::create({.on_result =
+                                       [this](ScriptResult result) {
+                                         if (vrrp_) vrrp_->script_result(std::move(result));
+                                       },
+                                   .state_file = options_.dry_run ? "" : options_.state_file});
+  const auto left = ownership_->addresses();
+  auto vrrp = VrrpLoop::start({.dry_run = options_.dry_run,
+                               .release_vips = options_.release_vips,
+                               .leftover_addresses = {left.begin(), left.end()},
+                               .on_transition = [this](NotifyEvent event) { scripts_->notify(std::move(event)); }});
+  if (!vrrp) {
+    note("VRRP", vrrp.error().message);
+    return;
+  }
+  vrrp_ = std::move(*vrrp);
+  // What was left is removed by now, or never will be by us.
+  for (const OwnedAddress& address : left) {
+    if (const auto released = ownership_->release(address); !released)
+      note("ownership record", released.error().message);
+  }
+}
+
+void ThreadedEngine::start_programming() {
+  auto programming = ProgrammingLoop::start(
+      {.dry_run = options_.dry_run, .ownership = ownership_.get(), .prepare_kernel = net::prepare_kernel});
+  if (!programming) {
+    note("IPVS", programming.error().message);
+    return;
+  }
+  programming_ = std::move(*programming);
+}
+
+void ThreadedEngine::note(std::string object, std::string message) {
+  spdlog::error("{}: {}", object, message);
+  const std::lock_guard lock(mutex_);
+  host_problems_.push_back({true, std::move(object), std::move(message)});
+}
+
+// Claimed before the VRRP thread may add them; given back once no configuration names them and the thread has let go.
+void ThreadedEngine::claim_addresses(const std::set<OwnedAddress>& wanted) {
+  for (const OwnedAddress& address : wanted) {
+    if (claimed_.contains(address)) continue;
+    if (const auto claimed = ownership_->claim(address); !claimed) note("ownership record", claimed.error().message);
+    claimed_.insert(address);
+  }
+  if (!vrrp_ || !vrrp_->settled()) return;
+  for (auto it = claimed_.begin(); it != claimed_.end();) {
+    if (wanted.contains(*it)) {
+      ++it;
+      continue;
+    }
+    // Let go of in an earlier change: the thread has worked that one in. A failed write leaves a harmless claim.
+    (void)ownership_->release(*it);
+    it = claimed_.erase(it);
+  }
+}
+
+ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
+  auto result = configuration_.apply(change);
+  if (!result) return {false, std::move(result.error())};
+  config::ConfigDelta& delta = result->delta;
+  {
+    const std::lock_guard lock(mutex_);
+    fragments_parsed_ += result->fragments_parsed;
+  }
+  if (delta.vrrp_changed) {
+    claim_addresses(addresses_of(delta.instances));
+    const auto vrrp = std::make_shared<const VrrpConfig>(
+        VrrpConfig{std::move(delta.globals), std::move(delta.instances), std::move(delta.scripts)});
+    if (vrrp_) vrrp_->apply(vrrp);
+    if (!options_.dry_run) scripts_->apply(vrrp);
+  }
+  if (programming_) programming_->apply(std::move(delta.virtual_servers), true);
+  return {true, std::move(result->warnings)};
+}
+
+bool ThreadedEngine::settled() const { return vrrp_ && vrrp_->settled() && programming_ && programming_->settled(); }
+
+status::Snapshot ThreadedEngine::snapshot() const {
+  status::Snapshot result;
+  if (vrrp_) {
+    result.virtual_routers = *vrrp_->status();
+    result.counters.merge(vrrp_->counters());
+  }
+  if (programming_) {
+    result.virtual_services = programming_->status_with_stats();
+    result.counters.merge(programming_->counters());
+    result.config.problems = programming_->problems();
+  }
+  const std::lock_guard lock(mutex_);
+  auto& problems = result.config.problems;
+  problems.insert(problems.end(), host_problems_.begin(), host_problems_.end());
+  result.counters["fragments_parsed"] = fragments_parsed_;
+  return result;
+}
+
+std::string ThreadedEngine::stuck() const {
+  if (vrrp_ && !vrrp_->answers()) return "the VRRP thread does not answer";
+  if (programming_ && !programming_->answers()) return "the programming thread does not answer";
+  return "";
+}
+
+void ThreadedEngine::stop() {
+  if (std::exchange(stopped_, true)) return;
+  if (vrrp_) vrrp_->stop();
+  // Addresses that stay want what is behind them to stay, too.
+  if (programming_) programming_->stop(options_.release_vips);
+  if (scripts_) scripts_->stop();
+  if (!vrrp_ || !options_.release_vips || options_.dry_run) return;
+  for (const OwnedAddress& address : claimed_) (void)ownership_->release(address);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::start(EngineOptions options) {
+  auto engine = std::make_unique<ThreadedEngine>(std::move(options));
+  if (auto started = engine->start_threads(); !started) return std::unexpected(started.error());
+  return engine;
+}
+
+}  // namespace vipkeeper::run

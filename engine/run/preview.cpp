@@ -1,0 +1,111 @@
+#include "engine/run/preview.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+
+#include "engine/config/configuration.h"
+#include "engine/ipvs/planner.h"
+#include "engine/net/ipvs_netlink.h"
+#include "engine/net/link_monitor.h"
+#include "engine/run/ownership.h"
+#include "engine/run/virtual_service.h"
+
+namespace vipkeeper::run {
+
+namespace {
+
+using OwnAddresses = std::set<OwnedAddress>;
+
+// The addresses this host shall hold now: those of its Active Routers.
+OwnAddresses desired_addresses(const config::ConfigDelta& configuration, const RunningInstance& running) {
+  OwnAddresses result;
+  for (const auto& instance : configuration.instances) {
+    if (!running.active_routers.contains(instance->name)) continue;
+    for (const auto& address : instance->addresses) result.insert({address.prefix, address.interface});
+    for (const auto& address : instance->excluded_addresses) result.insert({address.prefix, address.interface});
+  }
+  return result;
+}
+
+void preview_addresses(const config::ConfigDelta& configuration, const Ownership& ownership,
+                       const RunningInstance& running, Preview& result) {
+  const auto addresses = net::read_addresses();
+  if (!addresses) {
+    result.errors.push_back(addresses.error().message);
+    return;
+  }
+  OwnAddresses present;
+  for (const auto& address : *addresses) present.insert({address.prefix, address.interface});
+  const OwnAddresses desired = desired_addresses(configuration, running);
+  for (const OwnedAddress& address : ownership.addresses()) {
+    if (desired.contains(address) || !present.contains(address)) continue;
+    result.operations.push_back(
+        fmt::format("delete address {} from {}", address.prefix.to_string(), address.interface));
+  }
+  for (const OwnedAddress& address : desired) {
+    if (present.contains(address)) continue;
+    result.operations.push_back(fmt::format("add address {} to {}", address.prefix.to_string(), address.interface));
+  }
+}
+
+ipvs::Table desired_table(const config::ConfigDelta& configuration, const RunningInstance& running) {
+  ipvs::Table result;
+  for (const auto& [key, server] : configuration.virtual_servers) {
+    if (!server) continue;
+    ipvs::ServiceEntry entry = desired_entry(*server);
+    for (const auto& real : server->real_servers) {
+      const ipvs::DestinationKey destination = destination_key(*server, real);
+      if (!running.dead_real_servers.contains({key.to_string(), destination.to_string()})) continue;
+      if (real.inhibit_on_failure) {
+        entry.destinations[destination].weight = 0;
+      } else {
+        entry.destinations.erase(destination);
+      }
+    }
+    result[service_key(key)] = std::move(entry);
+  }
+  return result;
+}
+
+void preview_ipvs(const config::ConfigDelta& configuration, const Ownership& ownership, const RunningInstance& running,
+                  Preview& result) {
+  const ipvs::Table desired = desired_table(configuration, running);
+  const auto own = ownership.services();
+  if (desired.empty() && own.empty()) return;
+  net::IpvsNetlink kernel(false);
+  auto actual = kernel.read();
+  if (!actual) {
+    result.errors.push_back(actual.error().message);
+    return;
+  }
+  // Foreign services are nobody's business here.
+  std::erase_if(*actual,
+                [&](const auto& entry) { return !desired.contains(entry.first) && !own.contains(entry.first); });
+  for (const ipvs::Operation& operation : ipvs::plan(*actual, desired)) {
+    result.operations.push_back(to_string(operation));
+  }
+}
+
+}  // namespace
+
+Preview preview(const config::FragmentChange& text, const std::string& run_dir, const RunningInstance& running) {
+  Preview result;
+  config::Configuration configuration;
+  const auto applied = configuration.apply(text);
+  if (!applied) {
+    for (const auto& problem : applied.error()) result.errors.push_back(problem.to_string());
+    return result;
+  }
+  const auto ownership = Ownership::open_read_only(run_dir);
+  if (!ownership) {
+    result.errors.push_back(ownership.error().message);
+    return result;
+  }
+  preview_addresses(applied->delta, **ownership, running, result);
+  preview_ipvs(applied->delta, **ownership, running, result);
+  return result;
+}
+
+}  // namespace vipkeeper::run
