@@ -1,6 +1,7 @@
 #include "engine/ipvs/planner.h"
 
 #include <iterator>
+#include <ranges>
 #include <string>
 #include <utility>
 
@@ -34,7 +35,7 @@ void plan_destinations(std::vector<Operation>& plan, const ServiceKey& key, cons
     if (found != actual.destinations.end() && found->second != destination)
       plan.emplace_back(SetDestination{key, destination_key, destination});
   }
-  for (const auto& [destination_key, destination] : actual.destinations)
+  for (const auto& [destination_key, destination] : std::views::reverse(actual.destinations))
     if (!desired.destinations.contains(destination_key)) plan.emplace_back(DeleteDestination{key, destination_key});
 }
 
@@ -90,7 +91,7 @@ std::vector<Operation> plan(const Table& actual, const Table& desired) {
     auto operations = plan(key, found == actual.end() ? nullptr : &found->second, &entry);
     std::move(operations.begin(), operations.end(), std::back_inserter(result));
   }
-  for (const auto& [key, entry] : actual)
+  for (const auto& [key, entry] : std::views::reverse(actual))
     if (!desired.contains(key)) result.emplace_back(DeleteService{key});
   return result;
 }

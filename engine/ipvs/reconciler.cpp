@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "engine/ipvs/planner.h"
@@ -113,13 +114,17 @@ void Reconciler::observe(const ServiceKey& key, std::optional<ServiceEntry> actu
 std::vector<Operation> Reconciler::next(TimePoint now, std::size_t limit) {
   std::vector<Operation> batch;
   if (whole_table_unknown_) return batch;
-  for (const bool deletions : {false, true}) {
-    for (const auto& [key, wanted] : wanted_) {
-      if (batch.size() >= limit) return batch;
-      if (wanted.entry.has_value() == deletions || wanted.unknown || wanted.retry_at > now) continue;
-      auto operations = plan(key, mirrored(key), wanted.entry ? &*wanted.entry : nullptr);
-      std::move(operations.begin(), operations.end(), std::back_inserter(batch));
-    }
+  const auto is_ready = [&](const Wanted& wanted) { return !wanted.unknown && wanted.retry_at <= now; };
+  for (const auto& [key, wanted] : wanted_) {
+    if (batch.size() >= limit) return batch;
+    if (!wanted.entry || !is_ready(wanted)) continue;
+    auto operations = plan(key, mirrored(key), &*wanted.entry);
+    std::move(operations.begin(), operations.end(), std::back_inserter(batch));
+  }
+  // From the last to the first, see plan().
+  for (const auto& [key, wanted] : std::views::reverse(wanted_)) {
+    if (batch.size() >= limit) return batch;
+    if (!wanted.entry && is_ready(wanted)) batch.emplace_back(DeleteService{key});
   }
   return batch;
 }

@@ -91,6 +91,14 @@ TEST_CASE("services are deleted after everything else", "[ipvs][order]") {
   CHECK(operations.back() == Operation(DeleteService{old}));
 }
 
+TEST_CASE("deletions go from the last to the first", "[ipvs][order][trash]") {
+  const ServiceKey later{Protocol::udp, IpAddress::v4(1), 1, 0, Family::ipv4};
+  CHECK(plan(Table{{web, {}}, {later, {}}}, Table{}) ==
+        std::vector<Operation>{DeleteService{later}, DeleteService{web}});
+  const ServiceEntry full{{}, {{one, {}}, {two, {}}, {three, {}}}}, rest{{}, {{two, {}}}};
+  CHECK(plan(web, &full, &rest) == std::vector<Operation>{DeleteDestination{web, three}, DeleteDestination{web, one}});
+}
+
 TEST_CASE("a new mh service gets its real servers before its scheduler", "[ipvs][mh]") {
   const ServiceEntry desired{{"mh", 0, 0, 32}, {{one, {}}, {two, {}}, {three, {}}}};
   const auto operations = plan(web, nullptr, &desired);
