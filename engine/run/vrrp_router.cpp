@@ -26,8 +26,11 @@ namespace vipkeeper::run {
 namespace {
 
 constexpr std::size_t transitions_kept = 32;
-// Operations and announcements in one go: about a millisecond's worth.
-constexpr std::size_t piece = 256;
+// Operations and announcements in one go, and how long they may take. What an address costs the kernel grows with the
+// number that the interface has: from microseconds to a quarter of a millisecond at ten thousand.
+constexpr std::size_t greatest_piece = 256;
+constexpr std::size_t smallest_piece = 4;
+constexpr auto piece_time = std::chrono::milliseconds(2);
 
 vrrp::Health health_of(const net::Link* link) {
   return link != nullptr && link->usable() ? vrrp::Health::ok : vrrp::Health::failed;
@@ -40,6 +43,32 @@ std::vector<config::VirtualAddress> all_addresses(const config::VrrpInstance& co
     if (address.interface.empty()) address.interface = config.interface;
   }
   return result;
+}
+
+// What the configuration names, and what is watched without being named: the router's own interface and those of its
+// addresses.
+std::vector<vrrp::TrackedItem> tracked_items(const config::VrrpInstance& config) {
+  std::vector<vrrp::TrackedItem> items;
+  std::set<std::string> interfaces;
+  for (const auto& tracked : config.track_interfaces) {
+    items.push_back({vrrp::TrackedKind::interface, tracked.interface, tracked.weight, tracked.reverse});
+    interfaces.insert(tracked.interface);
+  }
+  const auto add_interface = [&](const std::string& name) {
+    if (!interfaces.insert(name).second) return;
+    items.push_back({vrrp::TrackedKind::interface, name, 0, false});
+  };
+  if (config.track_primary_interface) add_interface(config.interface);
+  for (const auto* addresses : {&config.addresses, &config.excluded_addresses}) {
+    for (const auto& address : *addresses) {
+      const bool own = address.interface.empty() || address.interface == config.interface;
+      if (!address.no_track && !own) add_interface(address.interface);
+    }
+  }
+  for (const auto& tracked : config.track_scripts) {
+    items.push_back({vrrp::TrackedKind::script, tracked.script, tracked.weight, tracked.reverse});
+  }
+  return items;
 }
 
 std::string notify_word(vrrp::State state) {
@@ -58,7 +87,7 @@ RunningRouter::RunningRouter(VrrpEdge& edge, std::shared_ptr<const config::VrrpI
     : edge_(edge),
       config_(std::move(config)),
       machine_(parameters()),
-      tracking_(config_->priority, tracked_items()),
+      tracking_(config_->priority, tracked_items(*config_)),
       told_{.spoken = false, .fault = std::nullopt, .priority = config_->priority},
       deadline_(edge.loop, [this] { handle(vrrp::TimerExpired{}); }),
       second_block_(edge.loop, [this] { second_block(); }),
@@ -66,30 +95,6 @@ RunningRouter::RunningRouter(VrrpEdge& edge, std::shared_ptr<const config::VrrpI
       since_(std::chrono::system_clock::now()) {}
 
 RunningRouter::~RunningRouter() { close_socket(); }
-
-std::vector<vrrp::TrackedItem> RunningRouter::tracked_items() const {
-  std::vector<vrrp::TrackedItem> items;
-  const auto add_interface = [&](const std::string& name) {
-    const bool known = std::ranges::any_of(items, [&](const vrrp::TrackedItem& item) {
-      return item.kind == vrrp::TrackedKind::interface && item.name == name;
-    });
-    if (!known) items.push_back({vrrp::TrackedKind::interface, name, 0, false});
-  };
-  for (const auto& tracked : config_->track_interfaces) {
-    items.push_back({vrrp::TrackedKind::interface, tracked.interface, tracked.weight, tracked.reverse});
-  }
-  if (config_->track_primary_interface) add_interface(config_->interface);
-  std::string last = config_->interface;
-  for (const auto& address : all_addresses(*config_)) {
-    if (address.no_track || address.interface == last || address.interface == config_->interface) continue;
-    add_interface(address.interface);
-    last = address.interface;
-  }
-  for (const auto& tracked : config_->track_scripts) {
-    items.push_back({vrrp::TrackedKind::script, tracked.script, tracked.weight, tracked.reverse});
-  }
-  return items;
-}
 
 vrrp::Parameters RunningRouter::parameters() const {
   return {.name = config_->name,
@@ -124,11 +129,18 @@ void RunningRouter::reconfigure(std::shared_ptr<const config::VrrpInstance> conf
                   .auth_password = config_->auth_password,
                   .unicast_peers = config_->unicast_peers,
                   .empty_address_list = advertised_.empty()};
-  tracking_.configure(config_->priority, tracked_items());
+  auto items = tracked_items(*config_);
+  watched_interfaces_.clear();
+  for (const auto& item : items) {
+    if (item.kind == vrrp::TrackedKind::interface) watched_interfaces_.insert(item.name);
+  }
+  tracking_.configure(config_->priority, std::move(items));
   for (const auto& tracked : config_->track_scripts) {
     tracking_.set(vrrp::TrackedKind::script, tracked.script, edge_.script_health(tracked.script));
   }
   held_.configure(all_addresses(*config_), config_->priority == 255, *edge_.network);
+  virtual_addresses_.clear();
+  for (const auto& wanted : held_.wanted()) virtual_addresses_.insert(wanted.prefix.address);
   if (edge_.addresses == nullptr) return;
   // Before the machine hears of its new parameters: the source address is one of them.
   observe_host();
@@ -149,22 +161,28 @@ void RunningRouter::set_script_health(const std::string& script, vrrp::Health he
 }
 
 void RunningRouter::network_changed(const net::NetworkChanges& changes) {
-  const auto concerns = [&](const net::InterfaceAddress& address) {
-    return address.index == link_index_ ||
-           std::ranges::any_of(held_.wanted(), [&](const auto& wanted) { return wanted.prefix == address.prefix; });
+  const auto is_virtual = [&](const net::InterfaceAddress& address) {
+    return virtual_addresses_.contains(address.prefix.address);
   };
-  // Ten thousand addresses of others must not cost a search each: look at the lists only while they are short.
-  const bool many = changes.added.size() + changes.removed.size() > 64;
-  if (changes.links.empty() && !many && std::ranges::none_of(changes.added, concerns) &&
-      std::ranges::none_of(changes.removed, concerns)) {
-    return;
-  }
-  changed_ = true;
+  // Another address of the interface may be the one to send from.
+  const auto may_be_source = [&](const net::InterfaceAddress& address) {
+    return address.index == link_index_ && !is_virtual(address);
+  };
+  // IPv4 addresses that come are our own doing; there may be ten thousand of them. IPv6 ones appear later than asked
+  // for.
+  const auto is_v6 = [](const net::InterfaceAddress& address) { return !address.prefix.address.is_v4(); };
+  const bool taken_away = std::ranges::any_of(changes.removed, is_virtual);
+  const bool host_changed = !changes.links.empty() || std::ranges::any_of(changes.added, may_be_source) ||
+                            std::ranges::any_of(changes.removed, may_be_source);
+  if (host_changed || taken_away || std::ranges::any_of(changes.added, is_virtual)) changed_ = true;
   if (edge_.addresses == nullptr) return;
-  observe_host();
-  if (!(machine_.parameters() == parameters())) handle(vrrp::ParametersChanged{parameters()});
-  // Faults first: an interface that went away has taken its addresses with it, and they are not to be put back.
-  reassess();
+  if (host_changed) {
+    observe_host();
+    if (!(machine_.parameters() == parameters())) handle(vrrp::ParametersChanged{parameters()});
+    // Before addresses are put back: an interface that went away has taken its addresses with it.
+    reassess();
+  }
+  if (changes.links.empty() && !taken_away && std::ranges::none_of(changes.added, is_v6)) return;
   for (const auto& taken : held_.network_changed(*edge_.network, config_->announce.repeat)) {
     edge_.counters->addresses_restored.fetch_add(1, std::memory_order_relaxed);
     limited_warning("restored", "(" + config_->name + ") Netlink reflector reports IP " +
@@ -190,10 +208,8 @@ void RunningRouter::observe_host() {
   } else {
     open_socket();
   }
-  for (const auto& item : tracked_items()) {
-    if (item.kind == vrrp::TrackedKind::interface) {
-      tracking_.set(item.kind, item.name, health_of(network.find_link(item.name)));
-    }
+  for (const auto& name : watched_interfaces_) {
+    tracking_.set(vrrp::TrackedKind::interface, name, health_of(network.find_link(name)));
   }
 }
 
@@ -204,11 +220,8 @@ std::optional<IpAddress> RunningRouter::find_source(int link_index) const {
   for (auto entry = addresses.lower_bound({link_index, IpPrefix{IpAddress(), 0}});
        entry != addresses.end() && entry->first.first == link_index; ++entry) {
     const auto& address = entry->second;
-    if (!address.prefix.address.is_v4()) continue;
-    const bool is_virtual = std::ranges::any_of(held_.wanted(), [&](const config::VirtualAddress& wanted) {
-      return wanted.prefix.address == address.prefix.address;
-    });
-    if (is_virtual || address.protocol == net::address_protocol) continue;
+    if (!address.prefix.address.is_v4() || address.protocol == net::address_protocol) continue;
+    if (virtual_addresses_.contains(address.prefix.address)) continue;
     if (best == nullptr || std::pair(address.secondary, address.order) < std::pair(best->secondary, best->order)) {
       best = &address;
     }
@@ -370,11 +383,15 @@ void RunningRouter::refresh() {
   work();
 }
 
-void RunningRouter::apply_operations(std::size_t budget) {
-  const auto operations = held_.next_operations(budget, *edge_.network);
+void RunningRouter::apply_operations() {
+  const auto operations = held_.next_operations(piece_, *edge_.network);
   if (operations.empty()) return;
   changed_ = true;
+  const TimePoint begin = Clock::now();
   const auto failures = edge_.addresses->apply(operations);
+  const auto each = (Clock::now() - begin) / operations.size();
+  piece_ = std::clamp(static_cast<std::size_t>(piece_time / std::max<Duration>(each, std::chrono::nanoseconds(1))),
+                      smallest_piece, greatest_piece);
   for (const auto& operation : operations) {
     auto& counter = operation.kind == net::AddressOperation::Kind::add ? edge_.counters->addresses_added
                                                                        : edge_.counters->addresses_removed;
@@ -389,8 +406,8 @@ void RunningRouter::apply_operations(std::size_t budget) {
 
 bool RunningRouter::work() {
   if (edge_.addresses == nullptr || held_.idle()) return false;
-  apply_operations(piece);
-  for (const auto& [index, addresses] : held_.next_announcements(piece)) {
+  apply_operations();
+  for (const auto& [index, addresses] : held_.next_announcements(greatest_piece)) {
     const auto link = edge_.network->links.find(index);
     if (link == edge_.network->links.end()) continue;
     edge_.counters->announcements_sent.fetch_add(addresses.size(), std::memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -103,9 +104,8 @@ class RunningRouter {
   void perform(const vrrp::LogLine& action);
   void second_block();
   void refresh();
-  void apply_operations(std::size_t budget);
+  void apply_operations();
   void limited_warning(std::string_view kind, const std::string& line);
-  [[nodiscard]] std::vector<vrrp::TrackedItem> tracked_items() const;
   [[nodiscard]] vrrp::Parameters parameters() const;
   [[nodiscard]] std::optional<IpAddress> find_source(int link_index) const;
 
@@ -117,11 +117,14 @@ class RunningRouter {
   vrrp::Assessment told_;  // what the machine knows of it
   vrrp::Expectation expectation_;
   std::vector<IpAddress> advertised_;
+  std::set<IpAddress> virtual_addresses_;
+  std::set<std::string> watched_interfaces_;
   int link_index_ = 0;  // 0: the interface does not exist
   std::shared_ptr<SharedVrrpSocket> socket_;
   std::pair<int, IpAddress> socket_key_;
   std::string own_fault_;  // a fault that no tracker sees: no interface, no address, no socket; empty: none
   HeldAddresses held_;
+  std::size_t piece_ = 64;  // operations in one go
   net::Timer deadline_, second_block_, refresh_;
   LogLimiter limiter_;
   std::vector<IpAddress> last_list_;  // of an advertisement that was found to differ or not
