@@ -51,7 +51,7 @@ class Programmer {
     bool check = true;       // else every real server of a service without `alpha` counts as alive
     Duration audit_interval = std::chrono::seconds(30);  // 0: never
     // Called once, after the table was read for the first time; its lines are logged as warnings.
-    std::function<std::vector<std::string>()> prepare_kernel;
+    std::function<std::vector<std::string>()> prepare_kernel = nullptr;
   };
 
   // `table` and `ownership` (null: nothing is recorded) outlive it.
