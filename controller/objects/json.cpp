@@ -40,7 +40,7 @@ bool is_name(std::string_view text) {
 
 std::string read_name(const JsonField& field) {
   std::string name = field.required_text();
-  if (!name.empty() && !is_name(name)) field.fail(fmt::format("\"{}\" is not a name of an object", name));
+  if (!name.empty() && !is_name(name)) field.fail(fmt::format("\"{}\" is not a name that Kubernetes gives", name));
   return name;
 }
 
@@ -71,7 +71,8 @@ ConfigMap read_config_map(const JsonField& root) { return {.data = root.member("
 
 ServicePort read_service_port(const JsonField& field) {
   ServicePort port;
-  port.name = field.member("name").text();
+  const auto name = field.member("name");
+  if (!name.text().empty()) port.name = read_name(name);
   port.protocol = read_protocol(field.member("protocol"));
   const auto number_field = field.member("port");
   if (!number_field.present()) number_field.fail("missing");

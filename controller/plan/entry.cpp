@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 
 namespace vipkeeper::plan {
 
@@ -99,9 +99,18 @@ Result<std::optional<ServiceReference>> read_value(std::string_view value, std::
   return std::move(*reference);
 }
 
+// A YAML mapping with the fields of the extended form; no value of the original's form begins like one.
+bool is_extended_form(std::string_view value) {
+  const auto text = trimmed(value);
+  return std::ranges::any_of(std::array<std::string_view, 3>{"addresses:", "services:", "interface:"},
+                             [&](std::string_view field) { return text.starts_with(field); });
+}
+
 }  // namespace
 
 Result<Entry> parse_entry(std::string_view key, std::string_view value) {
+  if (is_extended_form(value))
+    return bad(fmt::format("the extended form (a YAML mapping) is not available yet: {}", form));
   const auto address = IpAddress::parse(trimmed(key));
   if (!address) {
     return bad(
@@ -129,17 +138,19 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(white_space) - first + 1);
 }
 
-std::string quoted(std::string_view text) {
+std::string one_line(std::string_view text) {
   std::size_t longest = 60;
   // Never half a character of UTF-8: the text ends in JSON.
   while (longest < text.size() && (static_cast<unsigned char>(text[longest]) & 0xc0U) == 0x80U) --longest;
-  std::string result = "\"";
+  std::string result;
   for (const char c : text.substr(0, longest)) {
     const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
     result += control ? ' ' : c;
   }
   if (text.size() > longest) result += "...";
-  return result += '"';
+  return result;
 }
+
+std::string quoted(std::string_view text) { return "\"" + one_line(text) + "\""; }
 
 }  // namespace vipkeeper::plan

@@ -44,6 +44,8 @@ std::optional<Method> parse_method(std::string_view word);
 std::string_view trimmed(std::string_view text);
 
 // User's text as a message may show it: on one line, short, control characters replaced.
+std::string one_line(std::string_view text);
+// The same in quotes.
 std::string quoted(std::string_view text);
 
 }  // namespace vipkeeper::plan

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/clock.h"
 #include "engine/base/ip_address.h"
+#include "engine/base/result.h"
 
 namespace vipkeeper::plan {
 
@@ -30,6 +32,13 @@ struct PlanOptions {
   std::vector<IpPrefix> allowed_vips;                  // --allowed-vips; empty: any
   std::string notify;                                  // KEEPALIVED_NOTIFY
 };
+
+// Whether the options can be used at all; an Error is wrong usage and names the flag or the variable.
+Result<void> validate_options(const PlanOptions& options);
+
+// Whether a value may stand in a keepalived.conf as one word, or, with blanks, in quotes: nothing in it ends a line, a
+// block, a quotation, or begins a comment or an expansion.
+bool is_pasteable(std::string_view value, bool blanks_allowed);
 
 // One address of an interface of this host, as the edge read it.
 struct HostInterface {

@@ -2,22 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include "controller/plan/options.h"
 
 namespace vipkeeper::render {
 
 namespace {
 
-// keepalived's language: white space ends a word, braces a block, ! and # begin a comment, quotes and backslashes
-// quote, $ and ~ expand. A value in quotes (a command with arguments) may hold blanks.
+// A value in quotes (a command with arguments) may hold blanks.
 bool pasteable(std::string_view value) {
-  const bool in_quotes = value.size() >= 2 && value.front() == '"' && value.back() == '"';
-  if (in_quotes) value = value.substr(1, value.size() - 2);
-  return !value.empty() && std::ranges::all_of(value, [&](char c) {
-    if (c == ' ') return in_quotes;
-    return static_cast<unsigned char>(c) > 0x20 && c != 0x7f &&
-           std::string_view("{}\"'\\!#$~").find(c) == std::string_view::npos;
-  });
+  const bool in_quotes = value.size() > 2 && value.front() == '"' && value.back() == '"';
+  return in_quotes ? plan::is_pasteable(value.substr(1, value.size() - 2), true) : plan::is_pasteable(value, false);
 }
 
 }  // namespace
