@@ -1,0 +1,289 @@
+// The API server as a source of objects.
+//
+// Owns one conversation a resource (reflector.h, one_object.h), the transport and the gate; all of them live on
+// cpprestsdk's pool thread, and so does the call of the sink: from the chunk's arrival to the sink there is no
+// hand-over. Only state() and stop() come from other threads.
+//
+// A conversation says what it wants next (a request, a wait, or "nobody answers"); the session carries it out and
+// brings back what happened. While nobody answers the conversations rest and the gate probes for all of them, so the
+// load on a server that comes back is one cheap request a node every one to two seconds, and changes flow within that
+// time of its return. After an outage of some seconds even watches that look healthy are opened anew from their
+// resourceVersion: the server's retransmissions to a dead connection may be a minute apart by then.
+//
+// No failure tells a deletion, or takes `synced` back: an outage changes nothing.
+//
+// stop() cancels what is under way and waits for the pool thread to have seen that, but not longer than a moment: a
+// name that is being looked up cannot be cancelled. What ends later finds the session closed and tells nobody.
+
+#include "controller/kube/api_server_source.h"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <mutex>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "controller/kube/conversation.h"
+#include "controller/kube/loop.h"
+#include "controller/kube/one_object.h"
+#include "controller/kube/reflector.h"
+#include "controller/kube/server_gate.h"
+#include "controller/kube/status.h"
+#include "controller/kube/transport.h"
+
+namespace vipkeeper::kube {
+
+using objects::Kind;
+using objects::ObjectBatch;
+
+namespace {
+
+constexpr std::chrono::milliseconds stop_within{800};
+constexpr Duration long_outage = std::chrono::seconds(3);
+
+std::vector<std::unique_ptr<Conversation>> make_conversations(const ApiServerOptions& options,
+                                                              std::random_device& random) {
+  const auto in_namespace = [](const std::string& base, const std::string& name_space, const std::string& resource) {
+    return base + (name_space.empty() ? "" : "/namespaces/" + percent_encode(name_space)) + "/" + resource;
+  };
+  std::vector<std::unique_ptr<Conversation>> all;
+  if (!options.pod_name.empty() && !options.pod_namespace.empty()) {
+    all.push_back(std::make_unique<OneObject>(
+        objects::ObjectKey{Kind::pod, options.pod_namespace, options.pod_name},
+        in_namespace("/api/v1", options.pod_namespace, "pods") + "/" + percent_encode(options.pod_name), random()));
+  }
+  const auto reflect = [&](Kind kind, const std::string& name, const std::string& path,
+                           const std::string& selector = "") {
+    all.push_back(std::make_unique<Reflector>(Resource{kind, name, path, selector}, random()));
+  };
+  // From this very selector the server takes the object's name, so that RBAC's resourceNames allow the list and the
+  // watch.
+  reflect(Kind::config_map, "configmaps", in_namespace("/api/v1", options.config_map_namespace, "configmaps"),
+          "fieldSelector=metadata.name%3D" + percent_encode(options.config_map_name));
+  reflect(Kind::node, "nodes", "/api/v1/nodes");
+  reflect(Kind::service, "services", in_namespace("/api/v1", options.watch_namespace, "services"));
+  // Slices that belong to no Service are nobody's endpoints.
+  reflect(Kind::endpoint_slice, "endpointslices",
+          in_namespace("/apis/discovery.k8s.io/v1", options.watch_namespace, "endpointslices"),
+          "labelSelector=kubernetes.io%2Fservice-name");
+  return all;
+}
+
+}  // namespace
+
+class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSource::Session> {
+ public:
+  Session(const ApiServerOptions& options, const ClusterAccess& access, Sink sink)
+      : url_(access.url()),
+        transport_(access,
+                   {options.answer_within, options.watch_answer_within, options.silence, options.watch_silence}),
+        gate_(transport_, {options.probe_least, options.probe_most}, random_device_(),
+              [this](Duration gone) { opened(gone); }),
+        sink_(std::move(sink)) {
+    for (auto& conversation : make_conversations(options, random_device_)) {
+      lines_.push_back(std::make_unique<Line>(std::move(conversation)));
+    }
+  }
+
+  // The following run on the pool thread.
+
+  void start() {
+    for (std::size_t i = 0; i < lines_.size(); ++i) carry_out(i, lines_[i]->conversation->start(Clock::now()));
+  }
+
+  void close() {
+    closed_ = true;
+    gate_.stop();
+    for (const auto& line : lines_) line->hang_up();
+  }
+
+  // From other threads.
+
+  // No call of the sink after it.
+  void silence() {
+    const std::lock_guard lock(sink_mutex_);
+    sink_ = nullptr;
+  }
+
+  [[nodiscard]] ApiServerState state() const {
+    ApiServerState state{url_, connected_, synced_, {}, {}};
+    state.counters["outages"] = gate_.outages();
+    state.counters["probes"] = gate_.probes();
+    for (const auto& line : lines_) line->conversation->count(state.counters);
+    const std::lock_guard lock(error_mutex_);
+    state.last_error = last_error_;
+    return state;
+  }
+
+ private:
+  struct Line {
+    explicit Line(std::unique_ptr<Conversation> talk) : conversation(std::move(talk)) {}
+
+    void hang_up() {
+      ++call;
+      timer.stop();
+      if (exchange) std::exchange(exchange, nullptr)->cancel();
+    }
+
+    std::unique_ptr<Conversation> conversation;
+    std::shared_ptr<Exchange> exchange;
+    std::uint64_t call = 0;  // what is still told of an earlier request is not listened to
+    Timer timer;
+    bool watches = false;  // the body of a watch is under way
+    bool waits_for_server = false;
+    std::uint64_t problem_generation = 0;
+  };
+
+  void handle(std::size_t index, const Event& event) {
+    if (!closed_) carry_out(index, lines_[index]->conversation->handle(Clock::now(), event));
+  }
+
+  void carry_out(std::size_t index, Step step) {
+    Line& line = *lines_[index];
+    if (step.abort) line.hang_up();
+    if (step.token_refused) transport_.refuse_token();
+    if (step.request) ask(index, *step.request);
+    if (step.wait) {
+      line.timer.start(*step.wait, [weak = weak_from_this(), index] {
+        if (const auto self = weak.lock()) self->handle(index, WaitOver{});
+      });
+    }
+    if (step.server_gone) lost(line, *step.server_gone);
+    tell(line, std::move(step.changes));
+  }
+
+  void ask(std::size_t index, const Request& request) {
+    Line& line = *lines_[index];
+    const std::uint64_t call = ++line.call;
+    line.watches = false;
+    line.exchange =
+        transport_.get(request, [weak = weak_from_this(), index, call, watch = request.watch](const Event& event) {
+          const auto self = weak.lock();
+          if (!self || self->lines_[index]->call != call) return;
+          if (std::holds_alternative<Responded>(event)) {
+            self->lines_[index]->watches = watch;
+            self->connected();
+          }
+          if (std::holds_alternative<Ended>(event)) self->lines_[index]->exchange.reset();
+          self->handle(index, event);
+        });
+  }
+
+  void lost(Line& line, const std::string& reason) {
+    line.waits_for_server = true;
+    problem_ = url_ + " does not answer (" + reason + "); nothing is changed until it does";
+    connected_ = false;
+    gate_.close();
+    const std::lock_guard lock(error_mutex_);
+    last_error_ = reason;
+  }
+
+  void connected() {
+    if (!gate_.is_open()) return;
+    connected_ = true;
+    problem_.clear();
+  }
+
+  void opened(Duration gone) {
+    connected();
+    const bool renew = gone >= long_outage;
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      Line& line = *lines_[i];
+      if (std::exchange(line.waits_for_server, false)) {
+        handle(i, ServerAnswers{});
+      } else if (renew && line.watches && line.exchange) {
+        line.hang_up();
+        handle(i, Ended{"opened anew after an outage"});
+      }
+    }
+  }
+
+  void tell(Line& line, std::vector<objects::ObjectChange> changes) {
+    const bool synced =
+        synced_ || std::ranges::all_of(lines_, [](const auto& one) { return one->conversation->synced(); });
+    const bool new_problems =
+        line.problem_generation != line.conversation->problem_generation() || problem_ != told_problem_;
+    line.problem_generation = line.conversation->problem_generation();
+    if (changes.empty() && !new_problems && synced == synced_) return;
+    synced_ = synced;
+    told_problem_ = problem_;
+    ObjectBatch batch;
+    batch.changes = std::move(changes);
+    batch.synced = synced_;
+    if (!problem_.empty()) batch.problems.push_back({true, "API server", problem_});
+    for (const auto& one : lines_) {
+      for (objects::SourceProblem& problem : one->conversation->problems())
+        batch.problems.push_back(std::move(problem));
+    }
+    const std::lock_guard lock(sink_mutex_);
+    if (sink_) sink_(std::move(batch));
+  }
+
+  const std::string url_;
+  std::random_device random_device_;
+  Transport transport_;
+  ServerGate gate_;
+  std::vector<std::unique_ptr<Line>> lines_;
+  std::atomic<bool> connected_ = false;
+  std::atomic<bool> synced_ = false;
+  bool closed_ = false;
+  std::string problem_;
+  std::string told_problem_;
+
+  std::mutex sink_mutex_;
+  Sink sink_;
+  mutable std::mutex error_mutex_;
+  std::string last_error_;
+};
+
+Result<std::unique_ptr<ApiServerSource>> ApiServerSource::create(ApiServerOptions options) {
+  auto access = cluster_access(options.access);
+  if (!access) return std::unexpected(access.error());
+  return std::unique_ptr<ApiServerSource>(new ApiServerSource(std::move(options), *std::move(access)));
+}
+
+ApiServerSource::ApiServerSource(ApiServerOptions options, ClusterAccess access)
+    : options_(std::move(options)), access_(std::move(access)) {}
+
+ApiServerSource::~ApiServerSource() { stop(); }
+
+std::shared_ptr<ApiServerSource::Session> ApiServerSource::session() const {
+  const std::lock_guard lock(mutex_);
+  return session_;
+}
+
+void ApiServerSource::start(Sink sink) {
+  stop();
+  auto session = std::make_shared<Session>(options_, access_, std::move(sink));
+  post([session] { session->start(); });
+  const std::lock_guard lock(mutex_);
+  session_ = std::move(session);
+}
+
+void ApiServerSource::stop() {
+  auto session = this->session();
+  if (!session) return;
+  session->silence();
+  auto closed = std::make_shared<std::promise<void>>();
+  auto seen = closed->get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    session_.reset();
+  }
+  // The session ends on the pool thread, where its timers and clients belong.
+  post([held = std::make_shared<std::shared_ptr<Session>>(std::move(session)), closed] {
+    (*held)->close();
+    held->reset();
+    closed->set_value();
+  });
+  seen.wait_for(stop_within);
+}
+
+ApiServerState ApiServerSource::state() const {
+  const auto session = this->session();
+  return session ? session->state() : ApiServerState{access_.url(), {}, {}, {}, {}};
+}
+
+}  // namespace vipkeeper::kube

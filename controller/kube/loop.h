@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/base/clock.h"
+
+// cpprestsdk's one pool thread, on which everything of this folder runs: requests, timers, readers, the sink.
+namespace vipkeeper::kube {
+
+// Makes the library safe to use. main() calls it before anything else of OpenSSL or cpprestsdk, after it has blocked
+// the signals it handles itself, and only if an API server is used; further calls do nothing. It
+// - initialises OpenSSL first, so that OpenSSL's clean-up at exit comes after cpprestsdk has joined its pool (the other
+// way
+//   round a pool thread can spin for ever);
+// - gives the pool one thread: cancelling from another thread is a data race inside the library, and one is fastest;
+// - points SSL_CERT_FILE and SSL_CERT_DIR nowhere, because the library parses the system's certificates for each
+// connection
+//   (22 ms) and would trust them. Child processes should not inherit these two variables.
+void initialize();
+
+// Runs `task` on the pool thread, later. From any thread.
+void post(std::function<void()> task);
+
+// A one-shot timer of the pool thread; used on that thread only. Going out of scope stops it.
+class Timer {
+ public:
+  Timer();
+  ~Timer();
+  Timer(Timer&&) noexcept;
+  Timer& operator=(Timer&&) noexcept;
+  // Calls `task` after `delay`, unless stopped or started anew before.
+  void start(Duration delay, std::function<void()> task);
+  void stop();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace vipkeeper::kube
