@@ -243,15 +243,14 @@ void Programmer::table_read(const ipvs::Table& table, bool audit) {
   }
   for (const auto& [key, entry] : reconciler_.mirror())
     if (!table.contains(key)) ++changed;
-  if (!prepared_ && left > 0) say(LogLevel::info, fmt::format("adopting {} virtual services of an earlier run", left));
+  if (!prepared_ && left > 0)
+    say(LogLevel::info, fmt::format("IPVS: adopted from an earlier run: {} virtual services", left));
   if (foreign > 0)
     say(LogLevel::warning,
-        fmt::format("adopting {} virtual services that are in the kernel already and that this program has no "
-                    "record of",
+        fmt::format("IPVS: adopted although nothing records that this program made them: {} virtual services",
                     foreign));
   if (audit && changed > 0)
-    say(LogLevel::warning,
-        fmt::format("{} virtual services were changed by someone else, putting them right", changed));
+    say(LogLevel::warning, fmt::format("IPVS: changed by someone else, being put right: {} virtual services", changed));
 }
 
 bool Programmer::read_services(TimePoint now) {
@@ -318,7 +317,9 @@ void Programmer::report(const ipvs::Reconciler::Acknowledgement& outcome, const 
     for (const ipvs::Operation& operation : batch)
       if (!failed.contains(ipvs::service_of(operation))) say(LogLevel::info, "IPVS: " + ipvs::to_string(operation));
   } else {
-    say(LogLevel::info, fmt::format("IPVS: {} commands, {} virtual services refused", batch.size(), failed.size()));
+    say(LogLevel::info,
+        fmt::format("IPVS: {} commands{}", batch.size(),
+                    failed.empty() ? "" : fmt::format(", refused for {} virtual services", failed.size())));
   }
   if (refusals_.empty()) return;
   for (const ipvs::Operation& operation : batch)

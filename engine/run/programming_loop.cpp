@@ -267,7 +267,7 @@ void ProgrammingLoop::stop(bool delete_services) {
   ending_.store(true);
   inputs_.close();
   loop_->post([this, delete_services] {
-    if (delete_services) worker_->remove_all();
+    if (delete_services && !options_.dry_run) worker_->remove_all();
     loop_->stop();
   });
   thread_.join();

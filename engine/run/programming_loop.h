@@ -86,7 +86,7 @@ class ProgrammingLoop {
   mutable Heartbeat heartbeat_;
   LatestQueue<Input> inputs_;  // configuration -> programming
   std::atomic<std::uint64_t> submitted_{0};
-  std::atomic<std::uint64_t> settled_at_{0};             // number of the input that the kernel shows; 0: none
+  std::atomic<std::uint64_t> settled_at_{0};  // number of the input that the kernel shows; 0: none
   Published<Told> told_;
   mutable Published<std::vector<status::VirtualServiceStatus>> last_status_;
   ProgrammingLoopOptions options_;  // the thread's

@@ -215,7 +215,7 @@ TEST_CASE("what an earlier run left stays until everything desired was told", "[
   bench.pass(1h);
   CHECK(bench.commands().empty());
   CHECK_FALSE(bench.programmer->settled());
-  CHECK(bench.said("adopting 2 virtual services of an earlier run"));
+  CHECK(bench.said("adopted from an earlier run: 2"));
   bench.apply({}, true);
   CHECK(bench.commands() == Commands{"delete virtual service tcp 192.0.2.10:81"});
   CHECK((*record)->services() == std::set{service_key(server(80).key)});
@@ -228,7 +228,7 @@ TEST_CASE("a desired service that is in the kernel without a record is adopted, 
   bench.kernel.table[service_key(server(99).key)] = desired_entry(server(99, 1));
   bench.apply({server(80, 2)});
   CHECK(bench.commands() == Commands{"add real server 10.0.0.2:8080 to tcp 192.0.2.10:80"});
-  CHECK(bench.said("adopting 1 virtual services that are in the kernel already"));
+  CHECK(bench.said("nothing records that this program made them: 1"));
   bench.lines.clear();
   bench.apply({server(99, 2)});
   CHECK(bench.commands() == Commands{"add real server 10.0.0.2:8080 to tcp 192.0.2.10:99"});
@@ -384,7 +384,7 @@ TEST_CASE("an audit puts right what someone else did to our services, and says s
   bench.pass(31s);
   CHECK(bench.entry(server(80)).destinations.size() == 2);
   CHECK(bench.entry(server(81)).destinations.size() == 2);
-  CHECK(bench.said("2 virtual services were changed by someone else"));
+  CHECK(bench.said("changed by someone else, being put right: 2"));
   CHECK(bench.programmer->counters().table_reads == 1);
   CHECK(bench.programmer->counters().table_audits == 1);
 }
