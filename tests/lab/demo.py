@@ -23,7 +23,7 @@ from vklab.site import VIP_DR, VIP_NAT, VIPS, Site  # noqa: E402
 
 OBJECTS = REPOSITORY / "deploy" / "examples" / "demo"
 ADVERT = float(os.environ.get("ADVERT", "0.1"))
-BOLD, DIM, GREEN, PLAIN = ("\033[1m", "\033[2m", "\033[32m", "\033[0m") if sys.stdout.isatty() else ("",) * 4
+BOLD, DIM, GREEN, PLAIN = ("\033[1m", "\033[2m", "\033[32m", "\033[0m") if os.environ.get("COLOR") else ("",) * 4
 
 PICTURE = """
     client 192.0.2.100
@@ -152,7 +152,8 @@ class Story:
         protocol = 3 * ADVERT + (256 - priority) / 256 * ADVERT
         self.tell(f"{successor.name} took over. A client that asks every 2 ms was {BOLD}{result.longest * 1000:.0f} ms{PLAIN} without an "
                   f"answer.")
-        self.tell(f"{DIM}(the protocol's own timers make {protocol * 1000:.0f} ms of it, at an advertisement each {ADVERT:g} s){PLAIN}")
+        self.tell(f"{DIM}(by the protocol's timers {(protocol - ADVERT) * 1000:.0f} to {protocol * 1000:.0f} ms, as the last "
+                  f"advertisement was up to {ADVERT:g} s old){PLAIN}")
         if not any(begin > cut - 0.1 for begin, _ in result.outages(0.02)):
             raise DidNotHappen("the client did not notice that the node was cut off: nothing was proved")
         self.show_table()

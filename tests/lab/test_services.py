@@ -23,7 +23,7 @@ def start_by_text(site, program, reals):
         virtual_server_text(VIP_NAT, 80, [(a, 8080) for a in reals]),
         virtual_server_text(VIP_NAT, 7, [(a, 8080) for a in reals], protocol="UDP", check=None),
         virtual_server_text(VIP_DR, 80, [(a, 80) for a in reals], method="DR")))
-    for priority, node in zip((100, 101, 102), site.nodes):
+    for priority, node in reversed(list(zip((100, 101, 102), site.nodes))):
         node.start_router(program, vrrp_text(priority, vips) + servers)
 
 

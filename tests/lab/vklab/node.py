@@ -54,14 +54,13 @@ class Node(Host):
         return {"keepalived": self.start_keepalived, "vipkeeper": self.start_engine}[program](text)
 
     def start_vipkeeper(self, manifests=None, configmap="default/vip-configmap", advert=0.1, vrid=50, options=(),
-                        before_exec=None):
+                        environment=None, before_exec=None):
         """`vipkeeper run`: controller and engine, as the DaemonSet starts it, fed from a directory of manifests."""
         argv = [vipkeeper_program(), "run", f"--services-configmap={configmap}", "--node-name", self.name,
                 "--iface", "eth0", "--advert-interval", advert, "--vrid", vrid, "--run-dir", RUN_DIRECTORY,
                 "--config-file", CONFIGURATION, "--http-port", "8080", *options]
         if manifests:
             argv += ["--manifests", manifests]
-        environment = {"POD_NAME": f"vipkeeper-{self.name}", "POD_NAMESPACE": "default"}
         self.program = self.start("vipkeeper", argv, environment, before_exec)
         return self.program
 

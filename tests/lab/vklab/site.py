@@ -6,6 +6,8 @@ Pods send by way of GATEWAY, a VIP of the pod network: replies of NAT Services g
 node that forwards a pod's direct reply has its source, the VIP, as its own address: hence accept_local.
 """
 
+from .waiting import holds_for, wait_until
+
 VIP_NAT, VIP_DR, GATEWAY = "192.0.2.50", "192.0.2.51", "10.2.0.1"
 VIPS = (VIP_NAT, VIP_DR, GATEWAY)
 
@@ -30,10 +32,18 @@ class Site:
         return [pod.own_address() for pod in self.pods]
 
     def holder(self):
-        """The one node that holds every VIP."""
-        names = {self.lab.wait_for_holder(vip) for vip in VIPS}
-        assert len(names) == 1, f"the VIPs are on different nodes: {names}"
-        return self.lab.hosts[names.pop()]
+        """The one node that holds every VIP, and goes on doing so: routers that start together may both be Active at first."""
+        def agreed():
+            found = {frozenset(self.lab.holders(vip)) for vip in VIPS}
+            return next(iter(found)) if len(found) == 1 and all(len(names) == 1 for names in found) else None
+
+        def settled():
+            names = agreed()
+            if names:
+                holds_for(lambda: agreed() == names, 0.4, f"{names} the only holder")
+            return names
+
+        return self.lab.hosts[min(wait_until(settled, 30, "one node with every VIP"))]
 
     def spread(self, vip, port, requests):
         """How many of so many requests each pod answered."""
