@@ -80,6 +80,7 @@ class StatementParser {
         break;
     }
     first_on_line_ = false;
+    if (token.kind != TokenKind::comment) last_end_ = token.end;
   }
 
   void take_word(Token& token) {

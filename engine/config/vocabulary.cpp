@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <string>
 #include <vector>
@@ -14,11 +15,14 @@ namespace {
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
-// Optimal string alignment distance, case-insensitive.
+constexpr std::size_t longest_keyword = 40;
+
+// Optimal string alignment distance, case-insensitive; both at most longest_keyword long.
 std::size_t slips_between(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> before_last(b.size() + 1);
-  std::vector<std::size_t> last(b.size() + 1);
-  std::vector<std::size_t> row(b.size() + 1);
+  using Row = std::array<std::size_t, longest_keyword + 1>;
+  Row before_last{};
+  Row last{};
+  Row row{};
   for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
     row[0] = i;
@@ -29,8 +33,8 @@ std::size_t slips_between(std::string_view a, std::string_view b) {
         row[j] = std::min(row[j], before_last[j - 2] + 1);
       }
     }
-    std::swap(before_last, last);
-    std::swap(last, row);
+    before_last = last;
+    last = row;
   }
   return last[b.size()];
 }
@@ -49,12 +53,13 @@ std::string homes_of(std::string_view word, std::string_view here) {
 }  // namespace
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  constexpr std::size_t longest_keyword = 40;
   if (word.size() > longest_keyword) return {};
   std::size_t fewest = std::max<std::size_t>(1, word.size() / 3) + 1;  // one more than what still counts as near
   std::string_view best;
   for (const std::string_view candidate : candidates) {
+    const std::size_t longer = std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size());
     const bool is_beginning = word.size() >= 3 && candidate.starts_with(word);
+    if (!is_beginning && (longer >= fewest || candidate.size() > longest_keyword)) continue;
     const std::size_t slips = is_beginning ? 1 : slips_between(word, candidate);
     if (slips < fewest) {
       fewest = slips;
@@ -76,7 +81,10 @@ void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, 
                                           printable(word.text), where, homes));
     return;
   }
-  const std::string_view meant = nearest(word.text, here.names);
+  // A text with that many problems is no keepalived.conf at all, and looking for likeness is what costs.
+  constexpr std::size_t most_suggestions = 200;
+  const bool suggest = findings.list().size() < most_suggestions;
+  const std::string_view meant = suggest ? nearest(word.text, here.names) : std::string_view();
   const std::string remedy = meant.empty() ? std::string("remove it") : fmt::format("did you mean '{}'?", meant);
   findings.warning(word.at, fmt::format("unknown keyword '{}' {}, ignored: {}", printable(word.text), where, remedy));
 }

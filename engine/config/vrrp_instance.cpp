@@ -85,9 +85,10 @@ void read_accept(Findings& findings, const Statement& statement, DeclaredInstanc
   expect_end(findings, statement, 1);
 }
 
+// Resolved as keepalived does, but the firewall rules that would enforce it are not made yet.
 void read_no_accept(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
   instance.accept = false;
-  expect_end(findings, statement, 1);
+  warn_unsupported(findings, statement);
 }
 
 void read_source(Findings& findings, const Statement& statement, DeclaredInstance& instance) {

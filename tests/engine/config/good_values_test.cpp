@@ -50,7 +50,6 @@ constexpr GoodRow<VrrpInstance> instance_rows[] = {
     {"nopreempt", [](const I& i) { return !i.preempt; }},
     {"preempt", [](const I& i) { return i.preempt; }},
     {"preempt_delay 2.5", [](const I& i) { return i.preempt_delay == 2500ms; }},
-    {"no_accept", [](const I& i) { return !i.accept; }},
     {"accept", [](const I& i) { return i.accept; }},
     {"unicast_src_ip 10.0.0.1", [](const I& i) { return i.source == address("10.0.0.1"); }},
     {"mcast_src_ip 10.0.0.1", [](const I& i) { return i.source == address("10.0.0.1"); }},

@@ -150,6 +150,17 @@ TEST_CASE("text that is no configuration is reported, wherever it stands", "[con
   CHECK(check_text("f.conf", "# nothing\n").empty());
 }
 
+TEST_CASE("fragments of a text with missing braces follow each other without overlap", "[config][split]") {
+  const std::string text =
+      "global_defs {\n  a {\n  }\n  b {\n    c\nvrrp_instance x {\n  d\n  e {\n    f\nvirtual_server 10.0.0.1 80 {\n";
+  const FragmentChange fragments = split("f.conf", text, {});
+  REQUIRE(fragments.size() == 3);
+  std::string together;
+  for (const auto& [id, fragment] : fragments) together += fragment->text + "\n";
+  CHECK(together == text);
+  CHECK(fragments.at("1/vrrp/x")->first_line == 6);
+}
+
 TEST_CASE("an empty file removes everything, and is good", "[config][split]") {
   const FragmentChange first = split("f.conf", file_text, {});
   Configuration configuration;
