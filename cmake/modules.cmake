@@ -7,6 +7,12 @@ target_compile_options(vipkeeper_flags INTERFACE
   -Wcast-align -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough)
 # The program names only the libraries it calls; the image carries no others.
 target_link_options(vipkeeper_flags INTERFACE -Wl,--as-needed)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  # It reads packets from the network with two capabilities: a read past the end of a container ends it, a peer takes over.
+  target_compile_definitions(vipkeeper_flags INTERFACE _GLIBCXX_ASSERTIONS _FORTIFY_SOURCE=2)
+  target_compile_options(vipkeeper_flags INTERFACE -fstack-protector-strong)
+  target_link_options(vipkeeper_flags INTERFACE -Wl,-z,relro,-z,now)
+endif()
 if(VIPKEEPER_WERROR)
   target_compile_options(vipkeeper_flags INTERFACE -Werror)
 endif()

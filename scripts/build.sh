@@ -11,8 +11,10 @@ log=build/$preset.log
 
 started=$SECONDS
 echo "build: $preset: $*"
-if [ ! -e "$tree/build.ninja" ]; then
+# A preset that changed, or a tree that was never configured.
+if [ ! -e "$tree/build.ninja" ] || [ CMakePresets.json -nt "$tree/.configured" ]; then
   cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  touch "$tree/.configured"
 fi
 # A line every half minute, so that whoever waits sees how far it is.
 (
