@@ -109,11 +109,8 @@ void ThreadedEngine::start_vrrp() {
     return;
   }
   vrrp_ = std::move(*vrrp);
-  // What was left is removed by now, or never will be by us.
-  for (const OwnedAddress& address : left) {
-    if (const auto released = ownership_->release(address); !released)
-      note("ownership record", released.error().message);
-  }
+  // The thread removes what was left when the first configuration comes; until then it is still ours.
+  claimed_.insert(left.begin(), left.end());
 }
 
 void ThreadedEngine::start_programming() {

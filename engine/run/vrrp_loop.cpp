@@ -169,7 +169,6 @@ Result<void> RunningVrrpLoop::open_kernel() {
 Result<void> RunningVrrpLoop::begin() {
   if (auto watched = loop_->watch(monitor_->fd(), [this] { read_network(); }); !watched) return watched;
   loop_->at_turn_end([this] { return end_turn(); });
-  if (addresses_) remove_leftovers();
   // Signals are for main(): this thread is never interrupted by one.
   sigset_t all, before;
   sigfillset(&all);
@@ -198,9 +197,13 @@ void RunningVrrpLoop::become_realtime() const {
   }
 }
 
+// Not before a configuration is known: until then an address left behind is the best there is (the API server may be
+// reached by it). Or at the end.
 void RunningVrrpLoop::remove_leftovers() {
+  const auto leftovers = std::exchange(options_.leftover_addresses, {});
+  if (leftovers.empty()) return;
   std::vector<net::AddressOperation> operations;
-  for (const auto& owned : options_.leftover_addresses) {
+  for (const auto& owned : leftovers) {
     const net::Link* link = monitor_->state().find_link(owned.interface);
     if (link == nullptr || !monitor_->state().has_address(link->index, owned.prefix)) continue;
     operations.push_back(
@@ -222,6 +225,7 @@ void RunningVrrpLoop::take_configuration() {
 }
 
 void RunningVrrpLoop::configure(const VrrpConfig& config) {
+  if (addresses_) remove_leftovers();
   configure_scripts(config);
   std::map<RouterId, std::shared_ptr<const config::VrrpInstance>> wanted;
   std::vector<RouterId> order;
@@ -355,6 +359,7 @@ status::Counters RunningVrrpLoop::counters() const {
 
 void RunningVrrpLoop::shut_down() {
   if (options_.release_vips) {
+    if (addresses_) remove_leftovers();
     for (auto* router : in_order_) router->shut_down();
   }
   publish_not_before_ = {};

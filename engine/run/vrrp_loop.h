@@ -14,7 +14,8 @@ namespace vipkeeper::run {
 struct VrrpLoopOptions {
   bool dry_run = false;      // follow interfaces, show routers in INIT; no socket, no packet, no address
   bool release_vips = true;  // at the end: priority 0, addresses removed; else both are left as they are
-  // Addresses left from a crash: removed before anything else, so that no Backup Router answers for them.
+  // Addresses left from a crash: removed when the first configuration comes, before a router of it starts, so that no
+  // Backup Router answers for them. Until then they stay, since nothing is known that could take their place.
   std::vector<OwnedAddress> leftover_addresses = {};
   // Called on the VRRP thread: must not block. May be empty.
   std::function<void(NotifyEvent)> on_transition = {};
@@ -26,7 +27,7 @@ struct VrrpLoopOptions {
 // waits for nothing else. See the essay in vrrp_loop.cpp. All functions may be called from any thread.
 class VrrpLoop {
  public:
-  // Opens what the kernel must grant (unless dry_run), removes leftover addresses, starts the thread. Error permission
+  // Opens what the kernel must grant (unless dry_run), starts the thread. Error permission
   // names the capability that is missing.
   static Result<std::unique_ptr<VrrpLoop>> start(VrrpLoopOptions options);
   // Stops, if stop() was not called.

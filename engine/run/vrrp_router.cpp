@@ -321,6 +321,9 @@ void RunningRouter::perform(const vrrp::SendAdvertisement& action) {
     const auto sent = socket_->send(*source_, destination, payload);
     if (sent) return;
     edge_.counters->send_errors.fetch_add(1, std::memory_order_relaxed);
+    const auto link = edge_.network->links.find(link_index_);
+    const bool down = link == edge_.network->links.end() || !link->second.usable();
+    if (down || sent.error().code == ErrorCode::not_found) return;  // the interface's change has a line of its own
     limited_warning("send", "(" + config_->name + ") " + sent.error().message + " on " + config_->interface);
   };
   if (config_->unicast_peers.empty()) {
@@ -359,7 +362,14 @@ void RunningRouter::perform(const vrrp::EnterState& action) {
   if (transitions_.size() > transitions_kept) transitions_.pop_front();
   if (action.to == vrrp::State::active) counters_->became_master.fetch_add(1, std::memory_order_relaxed);
   if (action.from == vrrp::State::active) counters_->released_master.fetch_add(1, std::memory_order_relaxed);
-  if (action.to == vrrp::State::fault) log_warning("(" + config_->name + ") fault: " + action.reason);
+  // The other causes have lines of their own.
+  if (action.to == vrrp::State::fault && !own_fault_.empty()) log_warning("(" + config_->name + ") " + own_fault_);
+  // After a fault the unicast peers' neighbour entries for us may be stale, and they would not hear us.
+  const auto link = edge_.network->links.find(link_index_);
+  if (action.from == vrrp::State::fault && !config_->unicast_peers.empty() && source_ &&
+      link != edge_.network->links.end()) {
+    (void)edge_.announcer->announce(link->second, std::span(&*source_, 1));
+  }
   if (edge_.on_transition != nullptr && *edge_.on_transition) {
     (*edge_.on_transition)({config_, notify_word(action.to), machine_.effective_priority()});
   }
@@ -368,8 +378,13 @@ void RunningRouter::perform(const vrrp::EnterState& action) {
 void RunningRouter::perform(const vrrp::LogLine& action) {
   if (action.detail) return log_detail(action.text);
   // A peer can cause these packet after packet; the lines of a transition are never held back.
-  if (peer_caused_) return limited_warning(action.text, action.text);
-  action.warning ? log_warning(action.text) : log_info(action.text);
+  std::string text = action.text;
+  if (peer_caused_) {
+    const auto held_back = limiter_.admit(edge_.loop.now(), action.text);
+    if (!held_back) return;
+    text += LogLimiter::suffix(*held_back);
+  }
+  action.warning ? log_warning(text) : log_info(text);
 }
 
 void RunningRouter::second_block() {
