@@ -72,6 +72,8 @@ std::vector<HostInterface> subnets_of(const std::vector<HostInterface>& interfac
     const bool starts = std::ranges::any_of(prefixes, [&](auto prefix) { return interface.name.starts_with(prefix); });
     if (starts || std::ranges::find(names, interface.name) != names.end()) continue;
     if (interface.prefix.length == interface.prefix.address.bit_length()) continue;
+    // The kernel takes names that a configuration could not hold.
+    if (!is_pasteable(interface.name, false)) continue;
     result.push_back(interface);
   }
   std::ranges::sort(result);

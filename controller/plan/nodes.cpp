@@ -149,7 +149,8 @@ bool Search::find_interface() {
   place_.interface = options_.interface;
   if (!place_.interface.empty()) return true;
   for (const auto& interface : interfaces_) {
-    if (interface.prefix.address == place_.address && interface.name != "lo") place_.interface = interface.name;
+    const bool usable = interface.name != "lo" && is_pasteable(interface.name, false);
+    if (usable && interface.prefix.address == place_.address) place_.interface = interface.name;
   }
   if (place_.interface.empty()) place_.interface = interface_for(place_.address, subnets_of(interfaces_), {});
   return !place_.interface.empty() ||

@@ -98,12 +98,13 @@ TEST_CASE("an address belongs to the interface with the longest subnet that hold
                                    {"eth3", cidr("10.7.7.7/32")},
                                    {"docker0", cidr("172.17.0.1/16")},
                                    {"veth12", cidr("172.18.0.1/16")},
+                                   {"bad{name", cidr("172.20.0.1/16")},
                                    {"cali12ab", cidr("172.19.0.1/16")}});
   CHECK(interface_for(ip("10.0.0.50"), subnets, "eth0") == "eth0");
   CHECK(interface_for(ip("10.0.0.50"), subnets, "eth1") == "eth1");
   CHECK(interface_for(ip("10.0.0.3"), subnets, "eth0") == "eth2");
   CHECK(interface_for(ip("192.168.9.9"), subnets, "eth0") == "eth3");
-  for (const char* nowhere : {"10.7.7.7", "172.17.0.9", "172.18.0.9", "172.19.0.9", "127.0.0.9", "8.8.8.8"}) {
+  for (const char* nowhere : {"10.7.7.7", "172.17.0.9", "172.18.0.9", "172.19.0.9", "172.20.0.9", "127.0.0.9", "8.8.8.8"}) {
     CHECK(interface_for(ip(nowhere), subnets, "eth0").empty());
   }
 }
