@@ -41,6 +41,12 @@ TEST_CASE("a takeover says why", "[vrrp]") {
           Lines{"(vips) received lower priority (50) advert from 10.0.0.3 - discarding"});
     CHECK(reason(router.handle(start + down_100, TimerExpired{})) == "lower priority 50 from 10.0.0.3, ours 100");
   }
+  SECTION("who spoke last counts, not who stopped or was discarded before") {
+    router.handle(start + 1s, advert(0, "10.0.0.3"));
+    router.handle(start + 1s, advert(50, "10.0.0.5"));
+    router.handle(start + 1s, advert(150, "10.0.0.4"));
+    CHECK(reason(router.handle(start + 1s + down_100, TimerExpired{})) == "no advertisement from 10.0.0.4 for 3.61 s");
+  }
 }
 
 TEST_CASE("an Active that is challenged says by whom", "[vrrp]") {
