@@ -55,7 +55,8 @@ void HeldAddresses::hold() {
   rounds_ = 0;
 }
 
-void HeldAddresses::release(const net::NetworkState& network) {
+std::vector<config::VirtualAddress> HeldAddresses::release(const net::NetworkState& network) {
+  std::vector<config::VirtualAddress> found;
   if (holding_) {
     // Backwards: the kernel takes an interface's secondary addresses away together with their primary one.
     for (auto held = held_.rbegin(); held != held_.rend(); ++held) {
@@ -64,14 +65,16 @@ void HeldAddresses::release(const net::NetworkState& network) {
   } else if (!owner_) {
     for (const auto& address : wanted_) {
       const net::Link* link = network.find_link(address.interface);
-      if (link != nullptr && network.has_address(link->index, address.prefix))
-        remove({address, link->index, false, false});
+      if (link == nullptr || !network.has_address(link->index, address.prefix)) continue;
+      remove({address, link->index, false, false});
+      found.push_back(address);
     }
   }
   holding_ = false;
   held_.clear();
   to_add_ = 0;
   rounds_ = 0;
+  return found;
 }
 
 void HeldAddresses::remove(const Held& held) {

@@ -22,9 +22,9 @@ class HeldAddresses {
 
   // Begins to put every wanted address on its interface. Nothing if they are held already.
   void hold();
-  // Begins to take them off again, also those that were there before the router started (a predecessor that crashed;
-  // but see `owner`).
-  void release(const net::NetworkState& network);
+  // Begins to take them off again, also those that are there although they are not held (a predecessor crashed; but see
+  // `owner`), which are returned: a line for the log is due.
+  std::vector<config::VirtualAddress> release(const net::NetworkState& network);
   // Announces every address `repeat` times; after configure() or network_changed() those that are new anyway.
   void announce(unsigned repeat);
   // Something changed in the kernel. Held addresses that are gone are added and announced again, those that waited for

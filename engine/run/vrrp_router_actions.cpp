@@ -56,7 +56,10 @@ void RunningRouter::perform(const vrrp::AddAddresses&) { held_.hold(); }
 void RunningRouter::perform(const vrrp::RemoveAddresses&) {
   second_block_.disarm();
   refresh_.disarm();
-  held_.release(*edge_.network);
+  for (const auto& found : held_.release(*edge_.network)) {
+    log_info("(" + config_->name + ") removing " + found.prefix.to_string() + " from " + found.interface +
+             ", which it did not hold");
+  }
   work();
 }
 

@@ -103,7 +103,7 @@ TEST_CASE("releasing removes in reverse order what was added", "[run][vrrp][addr
   held.hold();
   host.work(held);
   host.clear();
-  held.release(host.network);
+  CHECK(held.release(host.network).empty());
   host.work(held);
   CHECK(host.operations == Texts{"-10.0.0.2/24", "-10.0.0.1/24"});
   CHECK(host.announced.empty());
@@ -250,7 +250,9 @@ TEST_CASE("a router that starts removes what a predecessor left", "[run][vrrp][a
   host.put(2, "10.0.0.9/24");
   HeldAddresses held;
   held.configure({address("10.0.0.1/32"), address("10.0.0.2/32")}, false, host.network);
-  held.release(host.network);
+  const auto found = held.release(host.network);
+  REQUIRE(found.size() == 1);
+  CHECK(found.front() == address("10.0.0.1/32"));
   host.work(held);
   CHECK(host.operations == Texts{"-10.0.0.1/32"});
 }
