@@ -82,7 +82,7 @@ void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, 
     return;
   }
   // A text with that many problems is no keepalived.conf at all, and looking for likeness is what costs.
-  constexpr std::size_t most_suggestions = 200;
+  constexpr std::size_t most_suggestions = 20;
   const bool suggest = findings.list().size() < most_suggestions;
   const std::string_view meant = suggest ? nearest(word.text, here.names) : std::string_view();
   const std::string remedy = meant.empty() ? std::string("remove it") : fmt::format("did you mean '{}'?", meant);
