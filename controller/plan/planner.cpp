@@ -168,10 +168,8 @@ void Planner::forget(const std::string& key, Step& step) {
   auto& state = entries_.at(key);
   put_in_force(key, state, {}, step);
   claim(key, state, {}, step);
-  step.forward.erase(key);
   set_problems(entry_object(snapshot_.options(), key), {}, step);
   entries_.erase(key);
-  memory_.good_texts.erase(key);
 }
 
 void Planner::forward(const std::string& key, Step& step) {

@@ -104,7 +104,8 @@ TEST_CASE("an address belongs to the interface with the longest subnet that hold
   CHECK(interface_for(ip("10.0.0.50"), subnets, "eth1") == "eth1");
   CHECK(interface_for(ip("10.0.0.3"), subnets, "eth0") == "eth2");
   CHECK(interface_for(ip("192.168.9.9"), subnets, "eth0") == "eth3");
-  for (const char* nowhere : {"10.7.7.7", "172.17.0.9", "172.18.0.9", "172.19.0.9", "172.20.0.9", "127.0.0.9", "8.8.8.8"}) {
+  for (const char* nowhere :
+       {"10.7.7.7", "172.17.0.9", "172.18.0.9", "172.19.0.9", "172.20.0.9", "127.0.0.9", "8.8.8.8"}) {
     CHECK(interface_for(ip(nowhere), subnets, "eth0").empty());
   }
 }

@@ -130,7 +130,7 @@ class Churn {
     auto result = node(of == "n1" ? "10.0.0.4" : "10.0.0." + std::to_string(5 + below(3)));
     if (below(3) == 0) result.labels["type"] = "edge";
     if (below(3) == 0)
-      result.pod_cidrs = {cidr(pick<std::string_view>({"10.0.0.48/29", "10.0.0.51/32", "10.2.0.0/16"}))};
+      result.pod_cidrs = {cidr(pick<std::string_view>({"10.0.0.53/29", "10.0.0.51/32", "10.2.0.0/16"}))};
     return is(of, result);
   }
 

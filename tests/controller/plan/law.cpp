@@ -76,6 +76,36 @@ TEST_CASE("after any changes the plan kept up to date is the plan of the whole, 
   }
 }
 
+TEST_CASE("a snapshot knows what its objects say now, whatever came and went before", "[plan][snapshot][law]") {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    INFO("seed " << seed);
+    Churn churn(seed);
+    Snapshot snapshot(options());
+    Touched touched;
+    std::map<objects::ObjectKey, objects::ObjectChange> live;
+    for (int number = 0; number < steps; ++number) {
+      for (const auto& change : churn.next()) {
+        snapshot.apply(change, touched);
+        live.erase(change.key);
+        if (change.object != nullptr) live.emplace(change.key, change);
+      }
+    }
+    Snapshot fresh(options());
+    for (const auto& [key, change] : live) fresh.apply(change, touched);
+    for (std::uint32_t i = 0; i < 70; ++i) {
+      const auto address = IpAddress::v4(0x0a000000U + i);
+      INFO(address.to_string());
+      CHECK(snapshot.user_of(address) == fresh.user_of(address));
+      CHECK(snapshot.pod_range_owner(address) == fresh.pod_range_owner(address));
+    }
+    for (const char* of : {"default/a", "default/b", "default/c"}) {
+      CHECK(snapshot.service(of) == fresh.service(of));
+      CHECK(snapshot.slices(of) == fresh.slices(of));
+    }
+    CHECK(snapshot.nodes() == fresh.nodes());
+  }
+}
+
 TEST_CASE("the changes of one batch come to the same plan as one by one", "[plan][incremental][law]") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     INFO("seed " << seed);

@@ -408,6 +408,23 @@ TEST_CASE("an endpoint's change plans the entries of its Service and nothing els
   CHECK(planner.counters().forwardings_planned == before.forwardings_planned + 1);
 }
 
+TEST_CASE("what says nothing new, or concerns nobody any more, plans nothing", "[plan][incremental][cost]") {
+  auto changes = web_and({{"10.0.0.50", "default/web"}});
+  changes.push_back(is("n2", node("10.0.0.5")));
+  auto planner = planner_with(changes);
+  step(planner, entries({{"10.0.0.50", "default/other"}}));
+  const auto before = planner.counters();
+  // Left by its last entry.
+  step(planner, gone(objects::Kind::endpoint_slice, "default/web-1"));
+  // A kubelet's heartbeat, and what a relist repeats.
+  step(planner, is("n2", node("10.0.0.5")));
+  step(planner, entries({{"10.0.0.50", "default/other"}}));
+  step(planner, web[0]);
+  CHECK(planner.counters().entries_judged == before.entries_judged);
+  CHECK(planner.counters().forwardings_planned == before.forwardings_planned);
+  CHECK(planner.counters().virtual_routers_planned == before.virtual_routers_planned);
+}
+
 TEST_CASE("a held VIP that shows up on the interface plans nothing again", "[plan][incremental][interfaces]") {
   auto planner = planner_with({entries({{"10.0.0.50", ""}})});
   const auto before = planner.counters();
