@@ -39,6 +39,7 @@
 
 #include <charconv>
 #include <deque>
+#include <stdexcept>
 
 #include "controller/kube/loop.h"
 #include "controller/kube/tls.h"
@@ -92,11 +93,20 @@ class CallbackBuffer final : public Concurrency::streams::details::streambuf_sta
   }
   void release(std::uint8_t*, std::size_t) override {}
 
+  // The library writes with this one only. The base's own waits for another task when one fails, which on a pool of one
+  // thread is for ever.
+  pplx::task<std::size_t> putn_nocopy(const std::uint8_t* bytes, std::size_t count) override {
+    // uint8_t and char are the same bytes.
+    if (count <= longest_block && take_({reinterpret_cast<const char*>(bytes), count})) {
+      return pplx::task_from_result<std::size_t>(count);
+    }
+    // Any number would be taken for success, or for a reason to try again at once.
+    return pplx::task_from_exception<std::size_t>(std::length_error("the body is not wanted"));
+  }
+
  protected:
   pplx::task<std::size_t> _putn(const std::uint8_t* bytes, std::size_t count) override {
-    // uint8_t and char are the same bytes.
-    const bool taken = count <= longest_block && take_({reinterpret_cast<const char*>(bytes), count});
-    return pplx::task_from_result<std::size_t>(taken ? count : 0);
+    return putn_nocopy(bytes, count);
   }
   pplx::task<int_type> _putc(std::uint8_t byte) override {
     return _putn(&byte, 1).then([byte](std::size_t) { return static_cast<int_type>(byte); });
@@ -242,7 +252,7 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
 class Transport::Clients : public std::enable_shared_from_this<Transport::Clients> {
  public:
   Clients(ClusterAccess access, TransportOptions options)
-      : access_(std::move(access)), options_(options), tokens_(access_) {
+      : access_(std::move(access)), options_(options), is_literal_(IpAddress::parse(access_.host)), tokens_(access_) {
     if (access_.https) tls_ = std::make_shared<TlsSettings>(access_);
   }
 
@@ -274,24 +284,30 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   void refuse_token() { tokens_.refused(); }
 
  private:
+  [[nodiscard]] bool knows_address() const { return is_literal_ || !access_.proxy.empty() || !addresses_.empty(); }
+
   // Runs `then` once an address is known; the exchange ends if none is found. Never before the caller has its exchange.
-  void with_address(std::function<void()> then, const std::shared_ptr<HttpExchange>& exchange) {
-    if (addresses_.empty() && IpAddress::parse(access_.host)) addresses_.push_back(access_.host);
-    if (!addresses_.empty() || !access_.proxy.empty()) {
-      post([self = shared_from_this(), then = std::move(then)] { then(); });
-      return;
-    }
-    waiting_.push_back({std::move(then), exchange});
-    if (waiting_.size() > 1) return;
+  void with_address(std::function<void()> then, std::shared_ptr<HttpExchange> exchange) {
+    post([self = shared_from_this(), then = std::move(then), exchange = std::move(exchange)] {
+      if (self->knows_address()) {
+        then();
+        return;
+      }
+      self->waiting_.push_back({then, exchange});
+      if (self->waiting_.size() == 1) self->look_up();
+    });
+  }
+
+  void look_up() {
     resolver_.async_resolve(
         access_.host, std::to_string(access_.port),
         [self = shared_from_this()](const boost::system::error_code& error, const tcp::resolver::results_type& found) {
           for (const auto& one : found) self->addresses_.push_back(one.endpoint().address().to_string());
-          for (auto& [go, waiter] : std::exchange(self->waiting_, {})) {
-            if (self->addresses_.empty()) {
-              waiter->end(fmt::format("{} cannot be looked up: {}", self->access_.host, error.message()));
+          for (auto& [go, exchange] : std::exchange(self->waiting_, {})) {
+            if (!self->addresses_.empty()) {
+              self->with_address(std::move(go), std::move(exchange));
             } else {
-              go();
+              exchange->end(fmt::format("{} cannot be looked up: {}", self->access_.host, error.message()));
             }
           }
         });
@@ -348,7 +364,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
     if (!access_.proxy.empty()) {
       config.set_proxy(web::web_proxy(web::uri(access_.proxy)));
     } else {
-      host = addresses_.front();
+      if (!is_literal_) host = addresses_.front();
       config.set_nativehandle_options([https = access_.https, ipv6 = !IpAddress::parse(host)->is_v4()](void* handle) {
         tcp::socket& socket = https ? static_cast<boost::asio::ssl::stream<tcp::socket&>*>(handle)->next_layer()
                                     : *static_cast<tcp::socket*>(handle);
@@ -368,6 +384,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
 
   ClusterAccess access_;
   TransportOptions options_;
+  bool is_literal_;  // the host is an address
   TokenSource tokens_;
   std::shared_ptr<TlsSettings> tls_;
   std::shared_ptr<http_client> client_;
