@@ -22,10 +22,12 @@ def run_fuzzer(program, seconds):
     found = ROOT / "build/fuzz/found" / name
     found.mkdir(parents=True, exist_ok=True)
     seeds = ROOT / "tests/fuzz/corpus" / name
+    symbolizer = next((path for path in ("/usr/bin/llvm-symbolizer-19", "/usr/bin/llvm-symbolizer") if os.path.exists(path)), "")
     with tempfile.TemporaryDirectory(prefix="vipkeeper-fuzz-") as scratch:
         command = [str(program), f"-max_total_time={seconds}", "-print_final_stats=1", "-timeout=10", "-rss_limit_mb=2048",
                    f"-artifact_prefix={found}/", scratch] + ([str(seeds)] if seeds.is_dir() else [])
-        done = subprocess.run(command, env={**os.environ, **SANITIZER_OPTIONS}, stdin=subprocess.DEVNULL,
+        done = subprocess.run(command, env={**os.environ, **SANITIZER_OPTIONS, "ASAN_SYMBOLIZER_PATH": symbolizer},
+                              stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds * 5 + 60)
     output = done.stdout.decode(errors="replace")
     runs = next((int(line.split()[-1]) for line in output.splitlines() if line.startswith("stat::number_of_executed_units")), 0)

@@ -58,6 +58,16 @@ lab() {
   told $? "$results/lab/lab.xml"
 }
 
+fuzzers() {
+  scripts/run_fuzzers.py --results "$results/fuzz"
+  told $? "$results/fuzz/fuzz.xml"
+}
+
+lint() {
+  scripts/lint.py --results "$results/lint"
+  told $? "$results/lint/lint.xml"
+}
+
 for ring in "$@"; do
   case $ring in
     unit)
@@ -83,11 +93,11 @@ for ring in "$@"; do
     fuzz)
       expected+=(fuzz)
       stage "setup for fuzz" scripts/setup.sh build fuzz && stage "build fuzz" scripts/build.sh fuzz fuzzers &&
-        stage "fuzzers" scripts/run_fuzzers.py --results "$results/fuzz"
+        stage "fuzzers" fuzzers
       ;;
     lint)
       expected+=(lint)
-      stage "setup for lint" scripts/setup.sh build lint && stage "lint" scripts/lint.py --results "$results/lint"
+      stage "setup for lint" scripts/setup.sh build lint && stage "lint" lint
       ;;
     *)
       echo "test: no ring is called '$ring'; there are unit, house, lab, asan-ubsan, tsan, fuzz and lint" >&2

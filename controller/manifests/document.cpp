@@ -98,6 +98,9 @@ class DocumentHandler final : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark& mark) override {
     here_ = mark;
+    // yaml-cpp 0.7 leaves a token that cannot start a value where it is, and gives empty documents for ever.
+    if (mark.pos == document_start_) throw BuildError("a comma or bracket that belongs to no list or mapping");
+    document_start_ = mark.pos;
     builder_ = ValueBuilder();
     anchors_.clear();
     line_ = 0;
@@ -183,6 +186,7 @@ class DocumentHandler final : public YAML::EventHandler {
   std::size_t aliased_ = 0;
   std::size_t line_ = 0;
   std::size_t last_scalar_ = std::string::npos;
+  int document_start_ = -1;
   YAML::Mark here_;
 };
 

@@ -119,6 +119,8 @@ TEST_CASE("what is no YAML is refused with its line", "[manifests]") {
       {"a: [\"x\", 'y", 1, "illegal EOF in scalar"},
       {"a: b: c\n", 1, "illegal map value"},
       {"ok: 1\n---\n\tx: 1\n", 3, "illegal map value"},
+      {"ok: 1\n---\n,a: 1\n", 3, "a comma or bracket that belongs to no list or mapping"},
+      {"]\n", 1, "illegal flow end"},
       {"a: *nowhere\n", 1, "the referenced anchor is not defined"},
       {"? [a, b]\n: c\n", 1, "a mapping or list as a key"},
       {"a: &x [1]\nb:\n  <<: *x\n", 3, "the value of \"<<\" is not a mapping"},
