@@ -42,6 +42,11 @@ def versions():
     return f"{ours.splitlines()[0]}; {keepalived}; kernel {os.uname().release}, {where}"
 
 
+def templates_without_checks(directory):
+    from vklab.manifests import templates_without_checks as write
+    return write(REPOSITORY / "templates", directory)
+
+
 def leave_results(name, markdown, data):
     """Prints the table and leaves it, with the single measurements, where bench/run picks them up."""
     about = versions()

@@ -7,7 +7,9 @@ import pytest
 
 from vklab import (Manifests, config_map, endpoint_slice, holds_for, node as node_object, service, virtual_server_text, vrrp_text,
                    wait_until)
-from vklab.ipvs import Real, Virtual
+from vklab.ipvs import Real, TableReader, Virtual
+from vklab.manifests import templates_without_checks
+from vklab.node import REPOSITORY
 from vklab.site import GATEWAY, VIP_DR, VIP_NAT, VIPS, Site
 
 pytestmark = pytest.mark.ipvs
@@ -122,6 +124,37 @@ def test_a_changed_endpoint_is_one_change_in_the_kernel_and_none_in_vrrp(lab):
     assert holder.status()["virtual_routers"][0]["counters"]["became_master"] == 1
     probe.finish()
     assert site.spread(VIP_NAT, 80, 30).keys() == {"web-2", "web-3"}
+
+
+def test_among_a_thousand_services_one_endpoint_is_one_fragment_and_one_command(lab):
+    node = lab.add_node("node1", lab.add_network(), "192.0.2.11/24")
+    manifests = Manifests(lab.directory / "manifests")
+    manifests.put(node_object("node1", "192.0.2.11"))
+    vips = {f"198.18.{i // 200}.{1 + i % 200}": f"s{i}" for i in range(1000)}
+    four = {name: [f"10.{16 + i // 250}.{i % 250}.{n}" for n in (1, 2, 3, 4)] for i, name in enumerate(vips.values())}
+    for name in vips.values():
+        manifests.put(service(name, [("http", 80, 8080)]))
+        manifests.put(endpoint_slice(name, four[name], [("http", 8080)]))
+    manifests.put(config_map({vip: f"default/{name}" for vip, name in vips.items()}))
+    templates = templates_without_checks(REPOSITORY / "templates", lab.directory / "templates")
+    node.start_vipkeeper(manifests.directory, options=["--templates", templates])
+    node.wait_ready(60)
+    reader = TableReader(node)
+    wait_until(lambda: sum(1 for _ in reader.services()) == 1000 and len(reader.reals("tcp", "198.18.4.200", 80)) == 4, 60,
+               "a thousand virtual services")
+    names = ("vipkeeper_fragments_rendered_total", "vipkeeper_fragments_parsed_total", "vipkeeper_kernel_operations_total")
+
+    def counters():
+        metrics = node.metrics()
+        return [sum(value for key, value in metrics.items() if key.split("{")[0] == name) for name in names]
+
+    for addresses in (four["s500"][:3], four["s500"]):
+        before = counters()
+        manifests.put(endpoint_slice("s500", addresses, [("http", 8080)]))
+        wait_until(lambda: len(reader.reals("tcp", "198.18.2.101", 80)) == len(addresses), 20, f"{len(addresses)} real servers")
+        wait_until(lambda: counters() != before, 5, "the counters to move")
+        assert [after - earlier for after, earlier in zip(counters(), before)] == [1, 1, 1]
+    reader.close()
 
 
 def test_a_service_without_endpoints_keeps_its_address(lab):

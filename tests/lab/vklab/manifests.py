@@ -1,6 +1,7 @@
 """Kubernetes objects as files: what `vipkeeper run --manifests DIR` reads, one object a file."""
 
 import json
+import re
 
 
 class Manifests:
@@ -58,3 +59,13 @@ def endpoint_slice(service_name, addresses, ports, namespace="default", suffix="
                          "labels": {"kubernetes.io/service-name": service_name}},
             "endpoints": endpoints,
             "ports": [{"name": n, "port": port, "protocol": protocol[0] if protocol else "TCP"} for n, port, *protocol in ports]}
+
+
+def templates_without_checks(original, directory):
+    """The built-in templates but for the health checks, for real servers that do not exist."""
+    directory.mkdir()
+    for file in original.glob("*.mustache"):
+        text, found = re.subn(r"(?s)\{\{#tcp_check\}\}.*?\{\{/tcp_check\}\}\n", "", file.read_text())
+        assert found == (file.name == "virtual_server.mustache"), f"{file} has changed: {found} blocks of checks"
+        (directory / file.name).write_text(text)
+    return directory
