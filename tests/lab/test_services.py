@@ -30,8 +30,13 @@ def start_by_text(site, program, reals):
 
 
 def manifests_of(site):
-    """The site's objects as files: a NAT Service, a DR Service, and a bare VIP that is the pods' gateway."""
     manifests = Manifests(site.lab.directory / "manifests")
+    put_objects(site, manifests)
+    return manifests
+
+
+def put_objects(site, manifests):
+    """The site's objects: a NAT Service, a DR Service, and a bare VIP that is the pods' gateway."""
     for node in site.nodes:
         manifests.put(node_object(node.name, next(a.split("/")[0] for a in node.addresses()["eth0"] if ":" not in a)))
     manifests.put(service("web", WEB_PORTS))
@@ -39,7 +44,6 @@ def manifests_of(site):
     put_endpoints(manifests, site.pod_addresses)
     manifests.put(endpoint_slice("direct", site.pod_addresses, [("http", 80)]))
     manifests.put(config_map({VIP_NAT: "default/web", VIP_DR: "default/direct:DR", GATEWAY: ""}))
-    return manifests
 
 
 def put_endpoints(manifests, addresses):
