@@ -80,7 +80,7 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
         transport_(access,
                    {options.answer_within, options.watch_answer_within, options.silence, options.watch_silence}),
         gate_(transport_, {options.probe_least, options.probe_most}, random_device_(),
-              [this](Duration gone) { opened(gone); }),
+              {[this](Duration gone) { opened(gone); }, [this](const std::string& reason) { still_lost(reason); }}),
         sink_(std::move(sink)) {
     for (auto& conversation : make_conversations(options, random_device_)) {
       lines_.push_back(std::make_unique<Line>(std::move(conversation)));
@@ -133,7 +133,6 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     Timer timer;
     bool watches = false;  // the body of a watch is under way
     bool waits_for_server = false;
-    std::uint64_t problem_generation = 0;
   };
 
   void handle(std::size_t index, const Event& event) {
@@ -151,7 +150,7 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
       });
     }
     if (step.server_gone) lost(line, *step.server_gone);
-    tell(line, std::move(step.changes));
+    tell(std::move(step.changes));
   }
 
   void ask(std::size_t index, const Request& request) {
@@ -173,9 +172,18 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
 
   void lost(Line& line, const std::string& reason) {
     line.waits_for_server = true;
-    problem_ = url_ + " does not answer (" + reason + "); nothing is changed until it does";
     connected_ = false;
     gate_.close();
+    explain(reason);
+  }
+
+  void still_lost(const std::string& reason) {
+    explain(reason);
+    tell({});
+  }
+
+  void explain(const std::string& reason) {
+    problem_ = url_ + " does not answer (" + reason + "); nothing is changed until it does";
     const std::lock_guard lock(error_mutex_);
     last_error_ = reason;
   }
@@ -200,12 +208,12 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     }
   }
 
-  void tell(Line& line, std::vector<objects::ObjectChange> changes) {
+  void tell(std::vector<objects::ObjectChange> changes) {
     const bool synced =
         synced_ || std::ranges::all_of(lines_, [](const auto& one) { return one->conversation->synced(); });
-    const bool new_problems =
-        line.problem_generation != line.conversation->problem_generation() || problem_ != told_problem_;
-    line.problem_generation = line.conversation->problem_generation();
+    std::uint64_t generation = 0;
+    for (const auto& one : lines_) generation += one->conversation->problem_generation();
+    const bool new_problems = std::exchange(problem_generation_, generation) != generation || problem_ != told_problem_;
     if (changes.empty() && !new_problems && synced == synced_) return;
     synced_ = synced;
     told_problem_ = problem_;
@@ -231,6 +239,7 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
   bool closed_ = false;
   std::string problem_;
   std::string told_problem_;
+  std::uint64_t problem_generation_ = 0;  // of all conversations
 
   std::mutex sink_mutex_;
   Sink sink_;

@@ -12,8 +12,8 @@ constexpr Duration time_to_get_ready = std::chrono::seconds(10);
 
 }  // namespace
 
-ServerGate::ServerGate(Transport& transport, Options options, std::uint32_t seed, std::function<void(Duration)> opened)
-    : transport_(transport), options_(options), random_(seed), opened_(std::move(opened)) {}
+ServerGate::ServerGate(Transport& transport, Options options, std::uint32_t seed, Listener listener)
+    : transport_(transport), options_(options), random_(seed), listener_(std::move(listener)) {}
 
 void ServerGate::close() {
   if (!open_) return;
@@ -41,6 +41,8 @@ void ServerGate::probe() {
   }
   auto exchange = transport_.probe("/readyz", probe_within, [this](const Event& event) {
     if (const auto* responded = std::get_if<Responded>(&event)) answered(responded->status);
+    const auto* ended = std::get_if<Ended>(&event);
+    if (ended != nullptr && ended->failure && !open_) listener_.probe_failed(*ended->failure);
   });
   under_way_.push_back(std::move(exchange));
 }
@@ -58,14 +60,13 @@ void ServerGate::open() {
   open_ = true;
   timer_.stop();
   for (const auto& exchange : std::exchange(under_way_, {})) exchange->cancel();
-  opened_(Clock::now() - closed_at_);
+  listener_.opened(Clock::now() - closed_at_);
 }
 
 void ServerGate::stop() {
   open_ = true;
   timer_.stop();
   for (const auto& exchange : std::exchange(under_way_, {})) exchange->cancel();
-  opened_ = [](Duration) {};
 }
 
 }  // namespace vipkeeper::kube

@@ -21,8 +21,11 @@ class ServerGate {
     Duration probe_least;
     Duration probe_most;
   };
-  // `opened` is called when the server answers again, with the time it did not.
-  ServerGate(Transport& transport, Options options, std::uint32_t seed, std::function<void(Duration)> opened);
+  struct Listener {
+    std::function<void(Duration)> opened;                  // the server answers again, after that time without
+    std::function<void(const std::string&)> probe_failed;  // and why
+  };
+  ServerGate(Transport& transport, Options options, std::uint32_t seed, Listener listener);
 
   // Somebody got no answer. Probing begins unless it is under way.
   void close();
@@ -30,7 +33,7 @@ class ServerGate {
   // From any thread.
   [[nodiscard]] std::uint64_t outages() const { return outages_.get(); }
   [[nodiscard]] std::uint64_t probes() const { return probes_.get(); }
-  // No probe and no call of `opened` any more.
+  // No probe and no call of the listener any more.
   void stop();
 
  private:
@@ -42,7 +45,7 @@ class ServerGate {
   Transport& transport_;
   Options options_;
   std::minstd_rand random_;
-  std::function<void(Duration)> opened_;
+  Listener listener_;
   Timer timer_;
   std::vector<std::shared_ptr<Exchange>> under_way_;  // oldest first
   bool open_ = true;
