@@ -1,5 +1,6 @@
 """The lab proves itself: what the other tests rely on is true."""
 
+import itertools
 import os
 import pathlib
 import socket
@@ -56,11 +57,16 @@ def test_a_cable_fails_as_its_failure_says_and_mends(lab, failure, heard_there, 
         b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         b.bind(("192.0.2.2", 9))
 
+    questions = itertools.count()
+
     def arrives(sender, receiver, address):
+        question = b"%d" % next(questions)
         receiver.settimeout(0.2)
         try:
-            sender.sendto(b"x", (address, 9))
-            return receiver.recv(9) == b"x"
+            sender.sendto(question, (address, 9))
+            while receiver.recv(9) != question:  # one of before, that came late
+                pass
+            return True
         except OSError:
             return False
 

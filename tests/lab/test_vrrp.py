@@ -30,6 +30,9 @@ def cluster(lab, program, count=3, way="multicast", **settings):
     for node in reversed(nodes):  # the best first, or with nopreempt another would keep the address
         node.start_router(program, node.text)
         lab.wait_for_holder(VIP, nodes[-1].name)
+    for node in nodes[:-1]:
+        wait_until(lambda: "Entering BACKUP STATE" in node.program.log(), 10, f"{node.name} a Backup Router")
+    holds_for(lambda: lab.holders(VIP) == {nodes[-1].name}, 0.2, "the best router Active while the others begin to listen")
     client = lab.add_client(lan, "192.0.2.100/24")
     return lan, nodes, client
 
@@ -234,6 +237,7 @@ def test_what_operators_grep_for_is_in_the_log(lab):
 
 def test_status_tells_who_is_active_and_why(lab):
     _, nodes, _ = cluster(lab, "vipkeeper")
+    wait_until(lambda: nodes[0].live_status()["virtual_routers"][0]["active_router"] == "192.0.2.13", 10, "node3 heard by node1")
     active, backup = nodes[2].status(), nodes[0].status()
     router = active["virtual_routers"][0]
     assert (router["name"], router["state"], router["priority"], router["vrid"]) == ("vips", "MASTER", 200, 50)
