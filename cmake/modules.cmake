@@ -17,8 +17,9 @@ if(VIPKEEPER_WERROR)
   target_compile_options(vipkeeper_flags INTERFACE -Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports these inside libstdc++'s own inlined code (GCC bugs 105329, 105562, 107138).
-  target_compile_options(vipkeeper_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-null-dereference)
+  # g++ 12 reports these inside libstdc++'s own inlined code (GCC bugs 105329, 105562, 105651, 107138).
+  target_compile_options(vipkeeper_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-null-dereference
+    -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
   # A precompiled header and ccache agree only on a preprocessed view that names the header.
   target_compile_options(vipkeeper_flags INTERFACE -fpch-preprocess)
 endif()
@@ -27,8 +28,7 @@ if(VIPKEEPER_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(vipkeeper_flags INTERFACE -fsanitize=${VIPKEEPER_SANITIZE})
   # g++ 12 with sanitizers finds strings "maybe null" that are not.
-  target_compile_options(vipkeeper_flags INTERFACE -Wno-nonnull -Wno-stringop-overflow -Wno-stringop-overread
-    -Wno-array-bounds -Wno-tsan)
+  target_compile_options(vipkeeper_flags INTERFACE -Wno-nonnull -Wno-tsan)
 endif()
 
 if(VIPKEEPER_FUZZERS)

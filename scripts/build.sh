@@ -8,6 +8,9 @@ shift
 tree=build/$preset
 mkdir -p build
 log=build/$preset.log
+# Two builds in one tree would undo each other's work.
+exec 9>"build/.$preset.lock"
+flock 9
 
 started=$SECONDS
 echo "build: $preset: $*"
@@ -18,7 +21,8 @@ if [ ! -e "$tree/build.ninja" ] || [ CMakePresets.json -nt "$tree/.configured" ]
 fi
 # A line every half minute, so that whoever waits sees how far it is.
 (
-  while sleep 30; do
+  exec 9>&-
+  while sleep 30 >/dev/null 2>&1; do
     printf 'build: %s: %s\n' "$preset" "$(grep -o '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1)"
   done
 ) &
