@@ -18,12 +18,12 @@ namespace {
 
 // The API server's objects once, or why not within a time that a person waits.
 Result<objects::ObjectBatch> read_api_server(const RunFlags& flags, const plan::PlanOptions& plan) {
-  auto source = object_source(flags, plan);
+  auto source = Source::create(flags, plan);
   if (!source) return std::unexpected(source.error());
   std::mutex mutex;
   std::condition_variable arrived;
   objects::ObjectBatch all;
-  (*source)->start([&](objects::ObjectBatch batch) {
+  (*source)->objects().start([&](objects::ObjectBatch batch) {
     const std::lock_guard lock(mutex);
     all.changes.insert(all.changes.end(), batch.changes.begin(), batch.changes.end());
     all.synced = batch.synced;
@@ -34,7 +34,7 @@ Result<objects::ObjectBatch> read_api_server(const RunFlags& flags, const plan::
     std::unique_lock lock(mutex);
     arrived.wait_for(lock, std::chrono::seconds(15), [&] { return all.synced; });
   }
-  (*source)->stop();
+  (*source)->objects().stop();
   if (all.synced) return all;
   return failure(ErrorCode::unavailable,
                  all.problems.empty()

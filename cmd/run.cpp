@@ -29,7 +29,7 @@ constexpr auto state_file = "/var/run/keepalived.state";
 struct Parts {
   loop::ControllerOptions options;
   render::Templates templates;
-  std::unique_ptr<objects::ObjectSource> source;
+  std::unique_ptr<Source> source;
 };
 
 int serve(const RunFlags& flags, Parts parts) {
@@ -49,23 +49,24 @@ int serve(const RunFlags& flags, Parts parts) {
                                          return loop::EngineAnswer{report.applied, std::move(report.problems)};
                                        },
                                    .read_interfaces = host_interfaces});
-  const auto add = [&controller](status::Snapshot& snapshot) {
+  const auto add = [&controller, &source = *parts.source](status::Snapshot& snapshot) {
     auto host_problems = std::move(snapshot.config.problems);
     snapshot.config = controller.status();
     snapshot.config.problems.insert(snapshot.config.problems.begin(), host_problems.begin(), host_problems.end());
     snapshot.counters.merge(controller.counters());
+    snapshot.counters.merge(source.counters());
   };
   auto doors = open_doors({flags.run_dir, node, flags.http_address, flags.http_port}, **engine, add);
   if (!doors) {
     spdlog::error("{}", doors.error().message);
     return 1;
   }
-  parts.source->start([&controller](objects::ObjectBatch batch) { controller.put(std::move(batch)); });
+  parts.source->objects().start([&controller](objects::ObjectBatch batch) { controller.put(std::move(batch)); });
 
   while (!wait_for_signal({SIGTERM, SIGINT}, std::chrono::hours(1))) {
   }
   spdlog::info("Stopping");
-  parts.source->stop();
+  parts.source->objects().stop();
   controller.stop();
   doors->http.reset();
   (*engine)->stop();
@@ -88,7 +89,7 @@ int start(const RunFlags& flags) {
     // A template that does not parse must not take the addresses down with it: the built-in ones do the same job.
     spdlog::error("{}; going on with the built-in templates", own_templates.error().message);
   }
-  auto source = object_source(flags, options->plan);
+  auto source = Source::create(flags, options->plan);
   const auto made = make_run_dir(flags.run_dir);
   int result = 1;
   if (!source) {

@@ -15,11 +15,6 @@ namespace vipkeeper::cmd {
 
 namespace {
 
-std::string environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 Result<std::vector<IpPrefix>> parse_cidrs(std::string_view flag, std::string_view list) {
   std::vector<IpPrefix> result;
   while (!list.empty()) {
@@ -50,6 +45,11 @@ Result<void> take_config_map(const std::string& name, plan::PlanOptions& plan) {
 }
 
 }  // namespace
+
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
 
 Result<loop::ControllerOptions> controller_options(const RunFlags& flags) {
   loop::ControllerOptions options;

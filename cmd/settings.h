@@ -20,6 +20,9 @@ Result<loop::ControllerOptions> controller_options(const RunFlags& flags);
 // The built-in templates with those of --templates in the place of theirs. The Error names the file.
 Result<render::Templates> templates(const std::string& directory);
 
+// The value of an environment variable; empty if it is not set.
+std::string environment(const char* name);
+
 // One line on standard error for each flag that is taken and means nothing here.
 void warn_of_retired_flags(const RunFlags& flags);
 

@@ -6,10 +6,19 @@
 #include "controller/objects/source.h"
 #include "controller/plan/options.h"
 #include "engine/base/result.h"
+#include "engine/status/snapshot.h"
 
 namespace vipkeeper::cmd {
 
-// The source that the flags name: --manifests DIR, else the API server. The Error says what is missing for either.
-Result<std::unique_ptr<objects::ObjectSource>> object_source(const RunFlags& flags, const plan::PlanOptions& plan);
+// Where the objects come from, and what an operator may ask about it.
+class Source {
+ public:
+  // What the flags name: --manifests DIR, else the API server. The Error says what is missing for it.
+  static Result<std::unique_ptr<Source>> create(const RunFlags& flags, const plan::PlanOptions& plan);
+  virtual ~Source() = default;
+  virtual objects::ObjectSource& objects() = 0;
+  // Any thread.
+  [[nodiscard]] virtual status::Counters counters() const = 0;
+};
 
 }  // namespace vipkeeper::cmd
