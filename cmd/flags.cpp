@@ -75,6 +75,7 @@ void add_own(CLI::App& app, RunFlags& flags) {
 }  // namespace
 
 void add_run_flags(CLI::App& app, RunFlags& flags) {
+  app.option_defaults()->take_last();  // a flag given twice: pflag takes the last
   add_original(app, flags);
   add_own(app, flags);
   add_retired(app, flags);

@@ -2,6 +2,7 @@
 # scripts/test.sh RING...   runs rings and ends with `N passed, N failed`; ends 0 only if nothing failed.
 #
 #   unit        the Catch2 programs (unit and simulation), by nobody and without a network
+#   cli         the release program as a newcomer meets it: usage, exit codes, messages
 #   house       the rules of the tree: pure folders, direction of includes, headers alone, deployment files, documents
 #   lab         real kernels and real peers: namespaces inside a User Mode Linux guest; needs root
 #   asan-ubsan, tsan    `unit` again, under the sanitizers
@@ -52,6 +53,11 @@ house() {
   told $? "$results/house/house.xml"
 }
 
+cli() {
+  /usr/bin/python3 -m pytest -q -p no:cacheprovider --junit-xml "$results/cli/cli.xml" tests/cli
+  told $? "$results/cli/cli.xml"
+}
+
 lab() {
   mkdir -p "$results/lab"
   "${as_root[@]}" tests/lab/run --junitxml "$results/lab/lab.xml"
@@ -85,6 +91,11 @@ for ring in "$@"; do
       stage "setup for house" scripts/setup.sh build test && stage "build for house" scripts/build.sh release vipkeeper &&
         stage "house tests" house
       ;;
+    cli)
+      expected+=(cli)
+      stage "setup for cli" scripts/setup.sh build test && stage "build for cli" scripts/build.sh release vipkeeper &&
+        stage "cli tests" cli
+      ;;
     lab)
       expected+=(lab)
       stage "setup for lab" scripts/setup.sh build lab && stage "build release" scripts/build.sh release vipkeeper &&
@@ -100,7 +111,7 @@ for ring in "$@"; do
       stage "setup for lint" scripts/setup.sh build lint && stage "lint" lint
       ;;
     *)
-      echo "test: no ring is called '$ring'; there are unit, house, lab, asan-ubsan, tsan, fuzz and lint" >&2
+      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, asan-ubsan, tsan, fuzz and lint" >&2
       exit 2
       ;;
   esac
