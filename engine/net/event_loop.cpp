@@ -8,7 +8,7 @@
 // Descriptors come before timers on purpose. When the process was kept from running (a busy host, SIGSTOP, a slow
 // page), both an ADVERTISEMENT and the deadline it moves may be waiting. Judged the other way round, the late process
 // would fail over although its peer is alive. For the same reason a turn does not end its reading while epoll still had
-// more descriptors than fitted into one answer.
+// more descriptors than fitted into one answer, and reads again when a timer turns out to be late.
 //
 // A timer armed during a turn is not run in that turn even if its deadline has passed, so a callback that re-arms
 // itself in the past cannot hold the loop.
@@ -30,6 +30,8 @@
 
 namespace vipkeeper::net {
 namespace {
+
+constexpr auto late = std::chrono::milliseconds(1);
 
 Error system_error(const char* what) {
   return {errno == EPERM || errno == EACCES ? ErrorCode::permission : ErrorCode::io,
@@ -118,7 +120,10 @@ void EventLoop::run() {
 bool EventLoop::turn() {
   ++turn_;
   set_kernel_timer();
-  wait_and_read();
+  if (more_to_do_) refresh_now();
+  read_ready(more_to_do_ ? 0 : -1);
+  // Late: what came in between epoll's answer and the reading of the clock has to be seen as well.
+  if (!timers_.empty() && timers_.begin()->first + late <= now_) read_ready(0);
   run_posted();
   run_due();
   more_to_do_ = turn_end_ && turn_end_();
@@ -140,15 +145,18 @@ void EventLoop::set_kernel_timer() {
   kernel_timer_ = earliest;
 }
 
-void EventLoop::wait_and_read() {
+void EventLoop::read_ready(int timeout) {
   constexpr int at_once = 64;
   std::array<epoll_event, at_once> events;
-  int timeout = more_to_do_ ? 0 : -1;
   // Bounded, so that descriptors under a flood delay the timers but never starve them.
   for (int round = 0; round < 16; ++round) {
-    const int count = ::epoll_wait(epoll_.get(), events.data(), at_once, timeout);
-    if (round == 0) refresh_now();
-    if (count <= 0) return;  // EINTR: an idle turn
+    int count = 0;
+    do {
+      // EINTR comes without any handler, too, when the process was stopped and goes on: the very time to read first.
+      count = ::epoll_wait(epoll_.get(), events.data(), at_once, timeout);
+    } while (count < 0 && errno == EINTR);
+    if (timeout != 0) refresh_now();
+    timeout = 0;
     for (int i = 0; i < count; ++i) {
       const int fd = events[static_cast<std::size_t>(i)].data.fd;
       if (fd == timer_.get()) {
@@ -159,7 +167,6 @@ void EventLoop::wait_and_read() {
       }
     }
     if (count < at_once) return;
-    timeout = 0;
   }
 }
 

@@ -77,7 +77,7 @@ class EventLoop {
   friend class Timer;
   EventLoop(UniqueFd epoll, UniqueFd timer, UniqueFd wake)
       : epoll_(std::move(epoll)), timer_(std::move(timer)), wake_(std::move(wake)) {}
-  void wait_and_read();
+  void read_ready(int timeout);
   void run_posted();
   void run_due();
   void set_kernel_timer();

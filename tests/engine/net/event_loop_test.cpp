@@ -3,8 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -41,7 +45,60 @@ std::unique_ptr<EventLoop> make_loop() {
   return std::move(*loop);
 }
 
+// For the handler of SIGUSR1 below.
+std::atomic<Clock::rep> hold_until{0};
+std::atomic<int> write_to{-1};
+std::atomic<bool> handled{false};
+
+// What being stopped and continued looks like: epoll_wait fails with EINTR, a deadline has passed, a packet has come.
+void hold_and_write(int) {
+  while (Clock::now().time_since_epoch().count() < hold_until) {
+  }
+  const char packet = 'p';
+  handled = ::write(write_to, &packet, 1) == 1;
+}
+
+bool is_asleep(pid_t thread) {
+  std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
+  const std::string text((std::istreambuf_iterator<char>(stat)), {});
+  return text.find(") S ") != std::string::npos;
+}
+
 }  // namespace
+
+TEST_CASE("a process that was stopped past a deadline reads what came meanwhile before it judges the deadline",
+          "[net][event-loop]") {
+  struct sigaction action{};
+  action.sa_handler = hold_and_write;
+  struct sigaction before{};
+  REQUIRE(::sigaction(SIGUSR1, &action, &before) == 0);
+  // Again if the deadline came before the signal, on a very busy machine.
+  for (bool conclusive = false; !conclusive;) {
+    handled = false;
+    const auto loop = make_loop();
+    const Pipe pipe;
+    std::string order;
+    Timer timer(*loop, [&] {
+      conclusive = handled;
+      order += 't';
+    });
+    REQUIRE(loop->watch(pipe.read.get(), [&] { order += pipe.get(); }));
+    const auto deadline = Clock::now() + 100ms;
+    timer.arm(deadline);
+    hold_until = (deadline + 5ms).time_since_epoch().count();
+    write_to = pipe.write.get();
+    const pid_t here = ::gettid();
+    const pthread_t self = ::pthread_self();
+    std::thread stopper([&] {
+      while (!is_asleep(here)) std::this_thread::yield();
+      ::pthread_kill(self, SIGUSR1);
+    });
+    while (order.find('t') == std::string::npos) loop->turn();
+    stopper.join();
+    if (conclusive) CHECK(order == "pt");
+  }
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
 
 TEST_CASE("a descriptor that waits is read before a timer that is due in the same turn", "[net][event-loop]") {
   const auto loop = make_loop();
