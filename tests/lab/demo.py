@@ -22,7 +22,7 @@ from vklab.node import REPOSITORY, vipkeeper_program  # noqa: E402
 from vklab.site import VIP_DR, VIP_NAT, VIPS, Site  # noqa: E402
 
 OBJECTS = REPOSITORY / "deploy" / "examples" / "demo"
-ADVERT = float(os.environ.get("ADVERT", "0.1"))
+ADVERT = float(os.environ.get("ADVERT", "0.2"))
 BOLD, DIM, GREEN, PLAIN = ("\033[1m", "\033[2m", "\033[32m", "\033[0m") if os.environ.get("COLOR") else ("",) * 4
 
 PICTURE = """

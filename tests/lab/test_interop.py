@@ -104,7 +104,7 @@ def test_twenty_fail_overs_and_returns_without_an_error_and_without_two_holders(
     assert timeline.longest_with_several() < pair.advert, str(timeline)
     result = probe.finish()
     assert result.names.keys() == {"node1", "node2"}
-    assert result.longest < 2
+    assert result.longest < 2, str(result)
     pair.no_errors()
 
 

@@ -26,7 +26,7 @@ def start_by_text(site, program, reals):
         virtual_server_text(VIP_NAT, 7, [(a, 8080) for a in reals], protocol="UDP", check=None),
         virtual_server_text(VIP_DR, 80, [(a, 80) for a in reals], method="DR")))
     for priority, node in reversed(list(zip((100, 101, 102), site.nodes))):
-        node.start_router(program, vrrp_text(priority, vips) + servers)
+        node.start_router(program, vrrp_text(priority, vips, advert=0.3) + servers)
 
 
 def manifests_of(site):
@@ -88,7 +88,8 @@ def test_requests_reach_every_pod_by_nat_and_by_direct_routing_before_and_after_
         wait_until(lambda: not lab.holders(VIP_NAT) & {holder.name}, 10, "the cut node to release the VIP")
         assert site.holder() is not holder
         time.sleep(0.1)
-        assert probe.finish().longest < 2
+        result = probe.finish()
+        assert result.longest < 2, str(result)
 
 
 def test_objects_become_addresses_virtual_services_and_answers(lab):

@@ -53,7 +53,7 @@ class Node(Host):
         """One of the two by name, for stories that both must tell."""
         return {"keepalived": self.start_keepalived, "vipkeeper": self.start_engine}[program](text)
 
-    def start_vipkeeper(self, manifests=None, configmap="default/vip-configmap", advert=0.1, vrid=50, options=(),
+    def start_vipkeeper(self, manifests=None, configmap="default/vip-configmap", advert=0.3, vrid=50, options=(),
                         environment=None, before_exec=None):
         """`vipkeeper run`: controller and engine, as the DaemonSet starts it, fed from a directory of manifests."""
         argv = [vipkeeper_program(), "run", f"--services-configmap={configmap}", "--node-name", self.name,

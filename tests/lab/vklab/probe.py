@@ -85,3 +85,7 @@ class ProbeResult:
     def longest(self):
         """The longest time without an answer, in seconds."""
         return max(seconds for _, seconds in self.outages(-1))
+
+    def __str__(self):
+        gaps = ", ".join(f"{seconds:.3f} s at {begin - self.started:.3f}" for begin, seconds in self.outages(0.05))
+        return f"{len(self.answers)} of {self.sent} answered in {self.ended - self.started:.3f} s; without an answer: {gaps or 'never'}"
