@@ -15,7 +15,6 @@ RUN apt-get update \
        ca-certificates \
        dumb-init \
        kmod \
-       libcap-ng0 \
        libcpp-httplib0.11 \
        libcpprest2.10 \
        libfmt9 \
