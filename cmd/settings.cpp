@@ -79,6 +79,7 @@ Result<loop::ControllerOptions> controller_options(const RunFlags& flags) {
   if (!allowed) return std::unexpected(allowed.error());
   plan.allowed_vips = std::move(*allowed);
   plan.notify = environment("KEEPALIVED_NOTIFY");
+  if (auto valid = plan::validate_options(plan); !valid) return std::unexpected(valid.error());
   options.source_name = flags.manifests.empty() ? "apiserver" : "manifests";
   options.config_file = flags.config_file;
   return options;
