@@ -88,7 +88,8 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
   const auto digits = text.substr(slash + 1);
   unsigned length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  if (error != std::errc{} || end != digits.data() + digits.size() || length > address->bit_length()) return std::nullopt;
+  if (error != std::errc{} || end != digits.data() + digits.size() || length > address->bit_length())
+    return std::nullopt;
   return IpPrefix{*address, static_cast<std::uint8_t>(length)};
 }
 

@@ -7,10 +7,10 @@
 
 namespace vipkeeper {
 
-// A one-way queue of depth one between two threads. A writer never waits; a value the reader has not taken yet is merged
-// with the newer one by `merge(older, newer)`, so a slow reader holds one element however fast the writer is. After
-// close() nothing more is delivered. `wake` is called, outside the lock, whenever a value comes to lie in the empty queue
-// or the queue is closed (the reader's loop writes an eventfd there).
+// A one-way queue of depth one between two threads. A writer never waits; a value the reader has not taken yet is
+// merged with the newer one by `merge(older, newer)`, so a slow reader holds one element however fast the writer is.
+// After close() nothing more is delivered. `wake` is called, outside the lock, whenever a value comes to lie in the
+// empty queue or the queue is closed (the reader's loop writes an eventfd there).
 template <class T>
 class LatestQueue {
  public:
@@ -18,7 +18,8 @@ class LatestQueue {
   using Wake = std::function<void()>;
 
   // Without `merge` the newer value simply wins.
-  explicit LatestQueue(Wake wake, Merge merge = [](T, T newer) { return newer; })
+  explicit LatestQueue(
+      Wake wake, Merge merge = [](T, T newer) { return newer; })
       : wake_(std::move(wake)), merge_(std::move(merge)) {}
 
   // False: the queue is closed and the value was dropped.

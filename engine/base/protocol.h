@@ -11,9 +11,12 @@ enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };
 // "tcp", "udp", "sctp".
 constexpr std::string_view to_string(Protocol protocol) {
   switch (protocol) {
-    case Protocol::tcp: return "tcp";
-    case Protocol::udp: return "udp";
-    case Protocol::sctp: return "sctp";
+    case Protocol::tcp:
+      return "tcp";
+    case Protocol::udp:
+      return "udp";
+    case Protocol::sctp:
+      return "sctp";
   }
   return "?";
 }

@@ -12,10 +12,10 @@ enum class ErrorCode {
   invalid_input,  // the user's text is wrong: report it, keep what ran before
   not_found,
   already_exists,
-  permission,     // the kernel or the API server says no: name the right that is missing
-  unsupported,    // this kernel or build cannot do it: say so once and do without
-  unavailable,    // nobody answers: retry later
-  io,             // a file, a socket: retry or report
+  permission,   // the kernel or the API server says no: name the right that is missing
+  unsupported,  // this kernel or build cannot do it: say so once and do without
+  unavailable,  // nobody answers: retry later
+  io,           // a file, a socket: retry or report
 };
 
 struct Error {

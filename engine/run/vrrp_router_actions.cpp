@@ -23,6 +23,10 @@ std::string notify_word(vrrp::State state) {
 
 void RunningRouter::perform(const vrrp::SendAdvertisement& action) {
   if (!socket_ || !source_) return;
+  // Without a carrier nothing leaves, and a unicast packet leaves an unanswered ARP question behind: the neighbour
+  // entry stays incomplete for up to a second after the link is back, while both sides are Active (seen on Linux 6.1).
+  const auto own_link = edge_.network->links.find(link_index_);
+  if (own_link == edge_.network->links.end() || !own_link->second.usable()) return;
   const vrrp::Advertisement advertisement{.version = config_->version,
                                           .vrid = config_->vrid,
                                           .priority = action.priority,
@@ -35,9 +39,7 @@ void RunningRouter::perform(const vrrp::SendAdvertisement& action) {
     const auto sent = socket_->send(*source_, destination, payload);
     if (sent) return;
     edge_.counters->send_errors.fetch_add(1, std::memory_order_relaxed);
-    const auto link = edge_.network->links.find(link_index_);
-    const bool down = link == edge_.network->links.end() || !link->second.usable();
-    if (down || sent.error().code == ErrorCode::not_found) return;  // the interface's change has a line of its own
+    if (sent.error().code == ErrorCode::not_found) return;  // the interface's change has a line of its own
     limited_warning("send", "(" + config_->name + ") " + sent.error().message + " on " + config_->interface);
   };
   if (config_->unicast_peers.empty()) {

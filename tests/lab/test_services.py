@@ -166,6 +166,7 @@ def test_a_service_without_endpoints_keeps_its_address(lab):
     site = Site(lab)
     manifests = start_by_manifests(site)
     settle(site, expected_table(site.pod_addresses, site.pod_addresses))
+    lab.wait_for_holder(VIP_NAT)
     put_endpoints(manifests, [])
     wait_until(lambda: not any("masquerade" == r.method for v in site.nodes[0].ipvs().values() for r in v.reals.values()), 20,
                "no real server of the Service left")
