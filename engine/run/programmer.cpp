@@ -208,7 +208,7 @@ void Programmer::table_failed(const Error& error, TimePoint now) {
   table_retry_ = now + table_backoff(error, table_failures_);
   table_failures_ += 1;
   if (!table_error_ || table_error_->message != error.message)
-    say(LogLevel::error, fmt::format("IPVS: {}; addresses are not affected, tried again", error.message));
+    say(LogLevel::error, fmt::format("IPVS: {}; addresses are not affected; tried again within 30 s", error.message));
   table_error_ = error;
 }
 

@@ -29,14 +29,12 @@
 #include <utility>
 
 #include "engine/ipvs/dry_run_table.h"
+#include "engine/run/programming_log.h"
 #include "engine/run/virtual_service.h"
 #include "engine/run/vrrp_log.h"
 
 namespace vipkeeper::run {
 namespace {
-
-// Checks of a whole rack may end in one moment; the log gets this many lines a second and then their number.
-constexpr unsigned lines_a_second = 50;
 
 constexpr auto status_within = std::chrono::seconds(2);
 
@@ -46,44 +44,16 @@ std::size_t probes_allowed() {
   return std::clamp<std::size_t>(limit.rlim_cur / 3, 16, 2048);
 }
 
-class BoundedLog {
- public:
-  explicit BoundedLog(bool dry_run) : prefix_(dry_run ? "dry run: " : "") {}
-
-  void write(LogLevel level, const std::string& line, TimePoint now) {
-    if (now >= next_second_) {
-      tell_held_back();
-      next_second_ = now + std::chrono::seconds(1);
-      lines_ = 0;
-    }
-    if (++lines_ > lines_a_second && level == LogLevel::info) {
-      ++held_back_;
-      return;
-    }
-    switch (level) {
-      case LogLevel::info:
-        return log_info(prefix_ + line);
-      case LogLevel::warning:
-        return log_warning(prefix_ + line);
-      case LogLevel::error:
-        return log_error(prefix_ + line);
-    }
+void log_line(LogLevel level, const std::string& line) {
+  switch (level) {
+    case LogLevel::info:
+      return log_info(line);
+    case LogLevel::warning:
+      return log_warning(line);
+    case LogLevel::error:
+      return log_error(line);
   }
-  void tell_held_back() {
-    if (held_back_ > 0) log_info("IPVS: " + std::to_string(held_back_) + " more lines like these were held back");
-    held_back_ = 0;
-  }
-  // When held back lines should be told; nullopt: there are none.
-  [[nodiscard]] std::optional<TimePoint> deadline() const {
-    return held_back_ > 0 ? std::optional(next_second_) : std::nullopt;
-  }
-
- private:
-  const std::string prefix_;
-  TimePoint next_second_{};
-  unsigned lines_ = 0;
-  unsigned held_back_ = 0;
-};
+}
 
 }  // namespace
 
@@ -94,7 +64,7 @@ class ProgrammingLoop::Worker {
   Worker(ProgrammingLoop& owner, std::unique_ptr<ipvs::KernelTable> table, std::unique_ptr<net::TcpProber> prober)
       : owner_(owner),
         table_(std::move(table)),
-        log_(owner.options_.dry_run),
+        log_(log_line, owner.options_.dry_run ? "dry run: " : ""),
         programmer_(*table_, owner.options_.ownership,
                     [this](LogLevel level, const std::string& line) { log_.write(level, line, owner_.loop_->now()); },
                     {static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()),
@@ -116,6 +86,7 @@ class ProgrammingLoop::Worker {
     }
     const bool more = programmer_.turn(loop.now());
     loop.refresh_now();
+    log_.turn(loop.now());
     start_probes();
     publish();
     arm();
@@ -124,7 +95,7 @@ class ProgrammingLoop::Worker {
 
   void remove_all() {
     programmer_.remove_all(owner_.loop_->refresh_now());
-    log_.tell_held_back();
+    log_.flush();
     publish();
   }
   void resync() { programmer_.resync(); }
@@ -158,7 +129,7 @@ class ProgrammingLoop::Worker {
 
   ProgrammingLoop& owner_;
   std::unique_ptr<ipvs::KernelTable> table_;
-  BoundedLog log_;
+  ProgrammingLog log_;
   Programmer programmer_;
   net::Timer timer_;  // only wakes the loop
   std::unique_ptr<net::TcpProber> prober_;
