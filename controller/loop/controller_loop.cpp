@@ -116,9 +116,9 @@ void ControllerLoop::run() {
     if (wait_until(deadline)) {
       if (auto batch = queue_.take()) take(std::move(*batch));
       last_change = Clock::now();
-    } else if (file_stale_ && Clock::now() >= std::min(last_change + file_pause, stale_since_ + file_patience)) {
-      show();
     }
+    // After a change, too: with one always waiting there would be no other moment.
+    if (file_stale_ && Clock::now() >= std::min(last_change + file_pause, stale_since_ + file_patience)) show();
   }
   if (file_stale_) show();
 }
