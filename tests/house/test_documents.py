@@ -40,6 +40,16 @@ def test_the_first_screen_of_the_readme_has_the_two_commands():
     assert any(line.startswith("    make test") for line in screen)
 
 
+def test_the_figures_of_the_readme_are_those_of_the_benchmarks():
+    text = (ROOT / "README.md").read_text()
+    quoted = dict(re.findall(r"(?s)<!-- ([a-z]+\.md) -->\n\n(.*?)\n<!-- end -->", text))
+    assert {"failover.md", "change.md", "idle.md"} <= set(quoted)
+    for file, table in quoted.items():
+        assert table == (ROOT / "bench/results" / file).read_text(), f"README's {file} is not bench/results/{file}: bench/run mends it"
+    elsewhere = re.sub(r"(?s)<!-- [a-z]+\.md -->.*?<!-- end -->", "", text)
+    assert not re.findall(r"\d[\d.,]* (?:ms|µs|MiB|MB|% of a core|times as fast|x as fast)\b", elsewhere)
+
+
 def test_every_flag_in_the_documents_is_one_of_the_program():
     flags = "".join(path.read_text() for path in (ROOT / "cmd").glob("*.cpp"))
     named = {flag for path in (ROOT / "docs/configuration.md", ROOT / "docs/operations.md")
