@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that a purpose needs, and nothing when they are there.
 #
-#   scripts/setup.sh PURPOSE...     purposes: build test lab lint fuzz all; --list prints the packages only
+#   scripts/setup.sh PURPOSE...     purposes: build test lab kubernetes lint fuzz all; --list prints the packages only
 #
 # Asks nothing. Needs root, or a sudo that needs no password, only where something is missing. No service is started or
-# left enabled on this machine: keepalived and haproxy are peers and oracles of the tests, started by them in namespaces.
+# left enabled on this machine: keepalived, haproxy and etcd are peers and oracles of the tests, started by them in namespaces.
 set -euo pipefail
 
 packages_build="build-essential cmake ninja-build ccache pkg-config git
@@ -13,11 +13,14 @@ packages_build="build-essential cmake ninja-build ccache pkg-config git
 packages_test="catch2 python3 python3-pytest python3-yaml iproute2 util-linux openssl"
 packages_lab="python3 python3-pytest python3-scapy python3-yaml iproute2 keepalived haproxy ipvsadm user-mode-linux
   busybox-static kmod tcpdump iptables nftables procps psmisc util-linux openssl curl"
+# Debian's etcd is the second line of tests beside the one that is built. Any Go builds that and the API server.
+packages_kubernetes="etcd-server openssl iproute2 python3 python3-yaml"
+command -v go >/dev/null || "$(dirname "$0")/../tests/kubernetes/build" --check 2>/dev/null || packages_kubernetes+=" golang-go"
 packages_lint="clang-tidy-19 clang-format-19 clang-19 python3 python3-yaml catch2"
 packages_fuzz="clang-19 libclang-rt-19-dev"
 
 usage() {
-  echo "usage: scripts/setup.sh [--list] build|test|lab|lint|fuzz|all ..." >&2
+  echo "usage: scripts/setup.sh [--list] build|test|lab|kubernetes|lint|fuzz|all ..." >&2
   exit 2
 }
 
@@ -27,11 +30,11 @@ wanted=
 for purpose in "$@"; do
   case $purpose in
     --list) list_only=1 ;;
-    build | test | lab | lint | fuzz)
+    build | test | lab | kubernetes | lint | fuzz)
       name=packages_$purpose
       wanted+=" ${!name}"
       ;;
-    all) wanted+=" $packages_build $packages_test $packages_lab $packages_lint $packages_fuzz" ;;
+    all) wanted+=" $packages_build $packages_test $packages_lab $packages_kubernetes $packages_lint $packages_fuzz" ;;
     *) usage ;;
   esac
 done
@@ -100,8 +103,8 @@ fi
 rm -f "$log"
 
 # The packages enable their units for the next boot; whoever ran the tests did not ask for a load balancer.
-for unit in keepalived haproxy; do
-  if printf '%s\n' "${missing[@]}" | grep -qx "$unit" && command -v systemctl >/dev/null; then
+for unit in keepalived haproxy etcd; do
+  if printf '%s\n' "${missing[@]}" | grep -qxE "$unit(-server)?" && command -v systemctl >/dev/null; then
     "${as_root[@]}" systemctl disable --quiet "$unit" >/dev/null 2>&1 || true
   fi
 done
