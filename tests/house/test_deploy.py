@@ -48,18 +48,19 @@ def container():
 def test_a_manifest_parses_and_has_what_every_object_has(path):
     for document in documents(path):
         assert document["apiVersion"] and document["kind"]
-        if document["kind"] != "Kustomization":
-            assert re.fullmatch(r"[a-z0-9][-a-z0-9.]*", document["metadata"]["name"])
+        # A kustomization is no object: in a file with this ending it would make `kubectl apply -f` of the folder fail.
+        assert document["kind"] != "Kustomization"
+        assert re.fullmatch(r"[a-z0-9][-a-z0-9.]*", document["metadata"]["name"])
 
 
 @pytest.mark.parametrize("folder", ["deploy", "rbac"])
 def test_the_kustomization_names_every_manifest_of_its_folder(folder):
-    (kustomization,) = documents(ROOT / folder / "kustomization.yaml")
+    (kustomization,) = documents(ROOT / folder / "Kustomization")
     named = {resource for resource in kustomization["resources"] if resource.endswith(".yaml")}
-    assert named == {path.name for path in MANIFESTS if path.parent == ROOT / folder} - {"kustomization.yaml"}
+    assert named == {path.name for path in MANIFESTS if path.parent == ROOT / folder}
     for resource in kustomization["resources"]:
         there = (ROOT / folder / resource).resolve()
-        assert there.is_file() or (there / "kustomization.yaml").is_file(), resource
+        assert there.is_file() or (there / "Kustomization").is_file(), resource
 
 
 def test_bindings_bind_the_roles_to_the_daemonsets_account():
@@ -144,7 +145,7 @@ def test_the_pod_is_not_evicted_and_not_throttled():
 
 
 def test_containers_use_the_image_that_the_kustomization_tags():
-    (kustomization,) = documents(ROOT / "deploy/kustomization.yaml")
+    (kustomization,) = documents(ROOT / "deploy/Kustomization")
     (image,) = kustomization["images"]
     assert {one["image"] for one in daemonset()["containers"] + daemonset()["initContainers"]} == {image["name"]}
     assert f"VERSION {image['newTag']} " in (ROOT / "CMakeLists.txt").read_text()
