@@ -39,9 +39,10 @@ def kept_directory(name):
 
 
 class Guest:
-    def __init__(self, name=None, memory_mb=768, cpu=None, modules=MODULES):
+    def __init__(self, name=None, memory_mb=768, cpu=None, modules=MODULES, tap=None):
+        """`tap`: a tap device of the network namespace we are in, whose other end is vec0 inside."""
         self.kept = name is not None
-        self.memory_mb, self.modules = memory_mb, modules
+        self.memory_mb, self.modules, self.tap = memory_mb, modules, tap
         self.cpu = least_busy_cpu() if cpu is None else cpu
         self.process = None
         require_programs()
@@ -72,6 +73,8 @@ class Guest:
             "con=null", "con0=null,fd:2", "ssl=null", "ssl0=null,fd:1", f"init={INIT}",
             f"lab_repository={REPOSITORY}", f"lab_job={self.job}", f"lab_modules={','.join(self.modules)}",
         ]
+        if self.tap:
+            kernel.append(f"vec0:transport=tap,ifname={self.tap},depth=128,gro=1")
         self.process = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--kill-child=KILL", "taskset", "-c", str(self.cpu),
              "sh", "-c", '"$@"; exit $?', "pid1", *kernel],

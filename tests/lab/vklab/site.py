@@ -13,8 +13,8 @@ VIPS = (VIP_NAT, VIP_DR, GATEWAY)
 
 
 class Site:
-    def __init__(self, lab, nodes=3, pods=3):
-        self.lab = lab
+    def __init__(self, lab, nodes=3, pods=3, vips=VIPS):
+        self.lab, self.vips = lab, vips
         self.lan = lab.add_network("lan")
         self.pod_network = lab.add_network("pods")
         self.nodes = []
@@ -34,7 +34,7 @@ class Site:
     def holder(self):
         """The one node that holds every VIP, and goes on doing so: routers that start together may both be Active at first."""
         def agreed():
-            found = {frozenset(self.lab.holders(vip)) for vip in VIPS}
+            found = {frozenset(self.lab.holders(vip)) for vip in self.vips}
             return next(iter(found)) if len(found) == 1 and all(len(names) == 1 for names in found) else None
 
         def settled():
