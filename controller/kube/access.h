@@ -26,8 +26,9 @@ struct ClusterAccess {
   bool https = true;
   std::string host;  // a name or an address, IPv6 without brackets
   std::uint16_t port = 443;
-  std::string prefix;  // of the path, "" or "/k8s"
-  std::string proxy;   // "http://HOST:PORT" or empty
+  std::string prefix;      // of the path, "" or "/k8s"
+  std::string proxy_host;  // an HTTP proxy on the way, IPv6 without brackets; empty: none
+  std::uint16_t proxy_port = 0;
 
   bool insecure = false;        // take any certificate
   std::string tls_server_name;  // expected instead of `host`

@@ -12,6 +12,9 @@
 //
 // No failure tells a deletion, or takes `synced` back: an outage changes nothing.
 //
+// Where EndpointSlices are absent (before Kubernetes 1.21) or forbidden, Endpoints are listed and watched in their
+// place.
+//
 // stop() cancels what is under way and waits for the pool thread to have seen that, but not longer than a moment: a
 // name that is being looked up cannot be cancelled. What ends later finds the session closed and tells nobody.
 
@@ -20,6 +23,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -43,32 +47,44 @@ namespace {
 constexpr std::chrono::milliseconds stop_within{800};
 constexpr Duration long_outage = std::chrono::seconds(3);
 
-std::vector<std::unique_ptr<Conversation>> make_conversations(const ApiServerOptions& options,
-                                                              std::random_device& random) {
+// Who is asked for what. The Endpoints' is asked only while the EndpointSlices' is refused.
+struct Conversations {
+  std::vector<std::unique_ptr<Conversation>> all;
+  Reflector* slices = nullptr;
+  Reflector* endpoints = nullptr;  // the last of `all`
+};
+
+Conversations make_conversations(const ApiServerOptions& options, std::random_device& random) {
   const auto in_namespace = [](const std::string& base, const std::string& name_space, const std::string& resource) {
     return base + (name_space.empty() ? "" : "/namespaces/" + percent_encode(name_space)) + "/" + resource;
   };
-  std::vector<std::unique_ptr<Conversation>> all;
+  Conversations result;
   if (!options.pod_name.empty() && !options.pod_namespace.empty()) {
-    all.push_back(std::make_unique<OneObject>(
+    result.all.push_back(std::make_unique<OneObject>(
         objects::ObjectKey{Kind::pod, options.pod_namespace, options.pod_name},
         in_namespace("/api/v1", options.pod_namespace, "pods") + "/" + percent_encode(options.pod_name), random()));
   }
-  const auto reflect = [&](Kind kind, const std::string& name, const std::string& path,
-                           const std::string& selector = "") {
-    all.push_back(std::make_unique<Reflector>(Resource{kind, name, path, selector}, random()));
+  const auto reflect = [&](Resource resource) {
+    auto reflector = std::make_unique<Reflector>(std::move(resource), random());
+    Reflector* const pointer = reflector.get();
+    result.all.push_back(std::move(reflector));
+    return pointer;
   };
   // From this very selector the server takes the object's name, so that RBAC's resourceNames allow the list and the
   // watch.
-  reflect(Kind::config_map, "configmaps", in_namespace("/api/v1", options.config_map_namespace, "configmaps"),
-          "fieldSelector=metadata.name%3D" + percent_encode(options.config_map_name));
-  reflect(Kind::node, "nodes", "/api/v1/nodes");
-  reflect(Kind::service, "services", in_namespace("/api/v1", options.watch_namespace, "services"));
+  reflect({Kind::config_map, "configmaps", in_namespace("/api/v1", options.config_map_namespace, "configmaps"),
+           "fieldSelector=metadata.name%3D" + percent_encode(options.config_map_name), false});
+  reflect({Kind::node, "nodes", "/api/v1/nodes", "", true});
+  // All Services and slices of the namespaces that are watched, not only those that a VIP names: no VIP may be an
+  // address that any Service or pod has.
+  reflect({Kind::service, "services", in_namespace("/api/v1", options.watch_namespace, "services"), "", true});
   // Slices that belong to no Service are nobody's endpoints.
-  reflect(Kind::endpoint_slice, "endpointslices",
-          in_namespace("/apis/discovery.k8s.io/v1", options.watch_namespace, "endpointslices"),
-          "labelSelector=kubernetes.io%2Fservice-name");
-  return all;
+  result.slices = reflect({Kind::endpoint_slice, "endpointslices",
+                           in_namespace("/apis/discovery.k8s.io/v1", options.watch_namespace, "endpointslices"),
+                           "labelSelector=kubernetes.io%2Fservice-name", true});
+  result.endpoints =
+      reflect({Kind::endpoints, "endpoints", in_namespace("/api/v1", options.watch_namespace, "endpoints"), "", true});
+  return result;
 }
 
 }  // namespace
@@ -82,15 +98,16 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
         gate_(transport_, {options.probe_least, options.probe_most}, random_device_(),
               {[this](Duration gone) { opened(gone); }, [this](const std::string& reason) { still_lost(reason); }}),
         sink_(std::move(sink)) {
-    for (auto& conversation : make_conversations(options, random_device_)) {
-      lines_.push_back(std::make_unique<Line>(std::move(conversation)));
-    }
+    Conversations conversations = make_conversations(options, random_device_);
+    for (auto& conversation : conversations.all) lines_.push_back(std::make_unique<Line>(std::move(conversation)));
+    slices_ = conversations.slices;
+    endpoints_ = conversations.endpoints;
   }
 
   // The following run on the pool thread.
 
   void start() {
-    for (std::size_t i = 0; i < lines_.size(); ++i) carry_out(i, lines_[i]->conversation->start(Clock::now()));
+    for (std::size_t i = 0; i < endpoints_index(); ++i) carry_out(i, lines_[i]->conversation->start(Clock::now()));
   }
 
   void close() {
@@ -143,6 +160,7 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     Line& line = *lines_[index];
     if (step.abort) line.hang_up();
     if (step.token_refused) transport_.refuse_token();
+    if (step.request || step.server_gone) line.timer.stop();
     if (step.request) ask(index, *step.request);
     if (step.wait) {
       line.timer.start(*step.wait, [weak = weak_from_this(), index] {
@@ -150,7 +168,22 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
       });
     }
     if (step.server_gone) lost(line, *step.server_gone);
+    choose_endpoints(step.changes);
     tell(std::move(step.changes));
+  }
+
+  // Endpoints stand in for EndpointSlices that the server does not have or does not show, from the beginning on and
+  // until it does. Slices that were seen once are kept as they were, as everything is while the server fails.
+  void choose_endpoints(std::vector<objects::ObjectChange>& changes) {
+    if (!with_endpoints_ && !slices_->synced() && !slices_->refusal().empty()) {
+      with_endpoints_ = true;
+      carry_out(endpoints_index(), endpoints_->start(Clock::now()));
+    } else if (with_endpoints_ && slices_->synced()) {
+      // In one batch with the slices, so that no endpoint is missing in between.
+      with_endpoints_ = false;
+      lines_[endpoints_index()]->hang_up();
+      std::ranges::move(endpoints_->forget(), std::back_inserter(changes));
+    }
   }
 
   void ask(std::size_t index, const Request& request) {
@@ -209,8 +242,7 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
   }
 
   void tell(std::vector<objects::ObjectChange> changes) {
-    const bool synced =
-        synced_ || std::ranges::all_of(lines_, [](const auto& one) { return one->conversation->synced(); });
+    const bool synced = synced_ || everything_listed();
     std::uint64_t generation = 0;
     for (const auto& one : lines_) generation += one->conversation->problem_generation();
     const bool new_problems = std::exchange(problem_generation_, generation) != generation || problem_ != told_problem_;
@@ -222,11 +254,25 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     batch.synced = synced_;
     if (!problem_.empty()) batch.problems.push_back({true, "API server", problem_});
     for (const auto& one : lines_) {
-      for (objects::SourceProblem& problem : one->conversation->problems())
-        batch.problems.push_back(std::move(problem));
+      if (one->conversation.get() == slices_ && endpoints_do()) {
+        batch.problems.push_back({false, "API server",
+                                  "EndpointSlices cannot be listed (" + slices_->refusal() +
+                                      "); Endpoints are used in their place until they can"});
+        continue;
+      }
+      std::ranges::move(one->conversation->problems(), std::back_inserter(batch.problems));
     }
     const std::lock_guard lock(sink_mutex_);
     if (sink_) sink_(std::move(batch));
+  }
+
+  [[nodiscard]] bool endpoints_do() const { return with_endpoints_ && endpoints_->synced(); }
+  [[nodiscard]] std::size_t endpoints_index() const { return lines_.size() - 1; }
+  [[nodiscard]] bool everything_listed() const {
+    return std::ranges::all_of(lines_, [this](const auto& one) {
+      const Conversation* const talk = one->conversation.get();
+      return talk == endpoints_ || talk->synced() || (talk == slices_ && endpoints_do());
+    });
   }
 
   const std::string url_;
@@ -234,6 +280,9 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
   Transport transport_;
   ServerGate gate_;
   std::vector<std::unique_ptr<Line>> lines_;
+  Reflector* slices_ = nullptr;
+  Reflector* endpoints_ = nullptr;  // of the last line
+  bool with_endpoints_ = false;
   std::atomic<bool> connected_ = false;
   std::atomic<bool> synced_ = false;
   bool closed_ = false;

@@ -16,8 +16,9 @@
 namespace vipkeeper::kube {
 
 struct Request {
-  std::string target;  // path and query, encoded
-  bool watch = false;  // may stay silent for minutes, on a connection of its own
+  std::string target;     // path and query, encoded
+  bool watch = false;     // may stay silent for minutes, on a connection of its own
+  unsigned patience = 1;  // how many times the usual to wait for the head of the answer
 };
 
 // What happened to the request under way, in this order: at most one Responded, any number of Received, one Ended.
@@ -37,7 +38,8 @@ struct ServerAnswers {};
 
 using Event = std::variant<Responded, Received, Ended, WaitOver, ServerAnswers>;
 
-// What the edge is to do; at most one of request, wait and server_gone is set.
+// What the edge is to do. A wait beside a request is a limit of its own: WaitOver comes while the request goes on.
+// server_gone stands alone.
 struct Step {
   std::vector<objects::ObjectChange> changes;
   std::optional<Request> request;

@@ -74,22 +74,34 @@ void read_cluster(const YAML::Node& cluster, const fs::path& directory, ClusterA
   if (access.insecure && !access.ca.empty()) {
     throw Unusable{"insecure-skip-tls-verify and certificate-authority exclude each other"};
   }
-  access.proxy = text_of(cluster, "proxy-url");
-  if (!access.proxy.empty() && !access.proxy.starts_with("http://")) {
-    throw Unusable{fmt::format("proxy-url: \"{}\": only http:// proxies are supported", access.proxy)};
+  const std::string proxy = text_of(cluster, "proxy-url");
+  if (proxy.empty()) return;
+  if (!proxy.starts_with("http://")) {
+    throw Unusable{fmt::format("proxy-url: \"{}\": only http:// proxies are supported", proxy)};
   }
+  auto way = parse_server(proxy);
+  if (!way) throw Unusable{fmt::format("proxy-url: {}", way.error().message)};
+  access.proxy_host = std::move(way->host);
+  access.proxy_port = way->port;
+}
+
+// kubectl writes some members empty ("as-user-extra: {}"), which is the same as not at all.
+bool is_given(const YAML::Node& node, const char* name) {
+  const YAML::Node value = node[name];
+  if (!value.IsDefined() || value.IsNull()) return false;
+  return value.IsScalar() ? !value.Scalar().empty() : value.size() > 0;
 }
 
 void read_user(const YAML::Node& user, const fs::path& directory, ClusterAccess& access) {
-  if (user["exec"].IsDefined()) {
+  if (is_given(user, "exec")) {
     throw Unusable{
         "user.exec: credential plugins are not run; use a service account's token (token or tokenFile) or a client "
         "certificate"};
   }
-  if (user["auth-provider"].IsDefined())
+  if (is_given(user, "auth-provider"))
     throw Unusable{"user.auth-provider: not supported; use token, tokenFile or a certificate"};
   for (const char* field : {"as", "as-uid", "as-groups", "as-user-extra"}) {
-    if (user[field].IsDefined()) throw Unusable{fmt::format("user.{}: impersonation is not supported", field)};
+    if (is_given(user, field)) throw Unusable{fmt::format("user.{}: impersonation is not supported", field)};
   }
   access.client_certificate = pem_of(user, "client-certificate", directory);
   access.client_key = pem_of(user, "client-key", directory);

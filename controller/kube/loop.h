@@ -2,8 +2,11 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/base/clock.h"
+#include "engine/base/result.h"
 
 // cpprestsdk's one pool thread, on which everything of this folder runs: requests, timers, readers, the sink.
 namespace vipkeeper::kube {
@@ -19,8 +22,13 @@ namespace vipkeeper::kube {
 //   (22 ms) and would trust them. Child processes should not inherit these two variables.
 void initialize();
 
-// Runs `task` on the pool thread, later. From any thread.
+// Runs `task` on the pool thread, later. From any thread that ends before main() does.
 void post(std::function<void()> task);
+
+// The addresses of a host by its name (getaddrinfo), or why there are none; `found` runs on the pool thread. The
+// look-up can neither be cancelled nor given a limit, so it has a thread of its own that nobody waits for, also not at
+// the end of the process.
+void look_up(const std::string& host, std::function<void(Result<std::vector<std::string>>)> found);
 
 // A one-shot timer of the pool thread; used on that thread only. Going out of scope stops it.
 class Timer {

@@ -7,16 +7,13 @@
 
 #include "controller/kube/status.h"
 #include "controller/objects/json.h"
+#include "controller/objects/lean_json.h"
 
 namespace vipkeeper::kube {
 
 namespace {
 
 constexpr std::size_t longest_body = 8 * 1024 * 1024;
-constexpr int status_ok = 200;
-constexpr int status_unauthorized = 401;
-constexpr int status_forbidden = 403;
-constexpr int status_not_found = 404;
 
 }  // namespace
 
@@ -80,13 +77,13 @@ Step OneObject::ended(TimePoint now) {
 Step OneObject::parse() {
   answered_ = true;
   Step step;
-  const auto json = nlohmann::json::parse(body_, nullptr, false);
+  const auto json = objects::read_lean(key_.kind, body_);
   body_ = {};
-  if (!json.is_object()) {
+  if (!json || !json->is_object()) {
     set_problem(fmt::format("{}: the answer is no JSON object", key_.to_string()), false);
     return step;
   }
-  auto parsed = objects::parse_object(key_.kind, json);
+  auto parsed = objects::parse_object(key_.kind, *json);
   if (!parsed) {
     set_problem(parsed.error().message, false);
     return step;

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "controller/kube/json_member.h"
+
 namespace vipkeeper::kube {
 
 using nlohmann::json;
@@ -45,11 +47,6 @@ std::string_view phrase(int status) {
   }
 }
 
-std::string text_member(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // Somebody else's text, fit for one line of a log.
 std::string one_line(std::string_view text) {
   std::string line;
@@ -85,6 +82,10 @@ StatusAnswer parse_status(std::string_view body) {
   // Servers before 1.18 say it in the message alone.
   if (answer.message.find("Too large resource version") != std::string::npos) answer.resource_version_too_large = true;
   return answer;
+}
+
+bool is_expired(const StatusAnswer& answer) {
+  return answer.code == status_gone || answer.reason == "Expired" || answer.reason == "Gone";
 }
 
 std::string describe_status(int status, std::string_view body) {

@@ -16,6 +16,19 @@ struct StatusAnswer {
 
 StatusAnswer parse_status(std::string_view body);
 
+// The resourceVersion that was asked for is too old. ("Gone" is what servers up to 1.17 said.)
+bool is_expired(const StatusAnswer& answer);
+
+// The codes that mean something of their own to a client.
+inline constexpr int status_ok = 200;
+inline constexpr int status_unauthorized = 401;
+inline constexpr int status_forbidden = 403;
+inline constexpr int status_not_found = 404;
+inline constexpr int status_gone = 410;
+inline constexpr int status_too_many = 429;
+inline constexpr int status_server_error = 500;
+inline constexpr int status_timeout = 504;
+
 // "403 Forbidden: services is forbidden: ..."
 std::string describe_status(int status, std::string_view body);
 

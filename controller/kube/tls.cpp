@@ -131,6 +131,27 @@ Result<void> TlsSettings::show(SSL_CTX* context) {
   return use(good_certificate_, good_key_);
 }
 
+bool TlsSettings::replaced() const { return authority_replaced() || certificate_replaced(); }
+
+bool TlsSettings::authority_replaced() const {
+  if (good_ca_.empty() || !ca_.text.empty()) return false;
+  const auto text = ca_.read();
+  return text && *text != good_ca_ && parse_certificates(*text);
+}
+
+// Two files, which are seldom replaced at the same moment: only a pair that fits is news.
+bool TlsSettings::certificate_replaced() const {
+  if (good_certificate_.empty() || (!certificate_.text.empty() && !key_.text.empty())) return false;
+  const auto text = certificate_.read();
+  const auto key_text = key_.read();
+  if (!text || !key_text || (*text == good_certificate_ && *key_text == good_key_)) return false;
+  const auto chain = parse_certificates(*text);
+  const Key key(PEM_read_bio_PrivateKey(bio_of(*key_text).get(), nullptr, nullptr, nullptr));
+  const bool fits = chain && key && X509_check_private_key(chain->front().get(), key.get()) == 1;
+  ERR_clear_error();
+  return fits;
+}
+
 int TlsSettings::verify(X509_STORE_CTX* store, void* settings) {
   return static_cast<TlsSettings*>(settings)->verify(store);
 }

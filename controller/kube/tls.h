@@ -22,6 +22,9 @@ class TlsSettings : public std::enable_shared_from_this<TlsSettings> {
   // read or parsed is taken as it was last. The context keeps these settings alive.
   Result<void> apply(SSL_CTX* context);
 
+  // Whether a file has come to hold something else, and usable, since the last connection was prepared.
+  [[nodiscard]] bool replaced() const;
+
   // Why the last handshake was refused by us, "" if it was not.
   [[nodiscard]] const std::string& refusal() const { return refusal_; }
   void clear_refusal() { refusal_.clear(); }
@@ -32,6 +35,8 @@ class TlsSettings : public std::enable_shared_from_this<TlsSettings> {
   int verify(X509_STORE_CTX* store);
   Result<void> trust(SSL_CTX* context);
   Result<void> show(SSL_CTX* context);
+  [[nodiscard]] bool authority_replaced() const;
+  [[nodiscard]] bool certificate_replaced() const;
 
   std::string name_;  // of the server's certificate
   bool insecure_;

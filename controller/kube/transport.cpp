@@ -1,29 +1,26 @@
-// The only file that speaks to cpprestsdk's client (loop.cpp knows its thread pool). What the library gets wrong is
-// kept in here; each point was measured with libcpprest 2.10.18, Boost 1.74, OpenSSL 3.0.
+// The only file that speaks to cpprestsdk's client (loop.cpp knows its thread pool, callback_buffer.h its streams).
+// What the library gets wrong is kept in here; each point was measured with libcpprest 2.10.18, Boost 1.74,
+// OpenSSL 3.0.
 //
 // - One pool thread (loop.cpp), and every call into the library from that thread: its close() races with reads and
-// writes
-//   otherwise. Nothing in here waits for a task.
+//   writes otherwise. Nothing in here waits for a task.
 // - Bodies come through a stream buffer of our own: the library's readers are slow (read_line), or wait until a block
-// is
-//   full (getn), which a watch never is. A count beyond all sense (a chunk size of -1 becomes SIZE_MAX) ends the
+//   is full (getn), which a watch never is. A count beyond all sense (a chunk size of -1 becomes SIZE_MAX) ends the
 //   exchange.
 // - The bytes of a body may come before the continuation that learns the status has run: they wait for it.
 // - Every chain of tasks ends in a continuation that looks at the exception: an unobserved one kills the process.
-// - set_timeout is a limit on silence, not on the whole, and there is none for connecting: a timer of our own and
-// cancel.
+// - set_timeout is a limit on silence, not on the whole, and there is none for connecting: a timer of our own, and
+//   cancel.
 // - Redirects are never followed: the library sends the credentials along.
 // - A client of its own for watches (long silence is normal) and for the rest. A probe gets one, so that it connects
-// anew.
+//   anew.
 // - Keepalive and TCP_USER_TIMEOUT find a peer that is gone while nothing is sent; the limit on silence finds one that
-// is
-//   frozen, since its kernel still acknowledges. The socket is opened early, because options cannot be set later.
+//   is frozen, since its kernel still acknowledges. The socket is opened early, because options cannot be set later.
 // - Certificates, server name and SNI are tls.cpp's business; the Host header is always given, in the form of RFC 9112.
 // - IPv6 literals go into the URI without brackets: with them they are looked up as names.
+// - Certificates that were replaced in their files get new clients: pooled connections know the old ones.
 // - A server known by its name is looked up by us, so that sockets can be opened early, and that of several addresses
-// the
-//   next one gets its turn after a failure. getaddrinfo can neither be timed nor cancelled: it runs in the resolver's
-//   thread, and an exchange that gives up leaves it behind.
+//   the next one gets its turn after a failure. An exchange that gives up leaves the look-up behind (loop.h).
 // - Never compressed: on a compressed watch the library silently loses events.
 
 #include "controller/kube/transport.h"
@@ -34,13 +31,16 @@
 #include <cpprest/http_client.h>
 #include <fmt/core.h>
 #include <netinet/tcp.h>
-#include <pplx/threadpool.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
 #include <charconv>
 #include <deque>
 #include <stdexcept>
 
+#include "controller/kube/callback_buffer.h"
 #include "controller/kube/loop.h"
 #include "controller/kube/tls.h"
 #include "engine/base/ip_address.h"
@@ -52,8 +52,6 @@ namespace {
 using boost::asio::ip::tcp;
 using web::http::client::http_client;
 using web::http::client::http_client_config;
-
-constexpr std::size_t longest_block = 256 * 1024 * 1024;
 
 // Dead peers are found about 11 s after the last answer.
 constexpr int keepalive_idle_s = 5;
@@ -69,67 +67,6 @@ void set_socket_options(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &keepalive_probes, sizeof keepalive_probes);
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
 }
-
-// The library's stream buffer as a callback; write-only.
-class CallbackBuffer final : public Concurrency::streams::details::streambuf_state_manager<std::uint8_t> {
-  using Base = Concurrency::streams::details::streambuf_state_manager<std::uint8_t>;
-
- public:
-  using Take = std::function<bool(std::string_view)>;
-  explicit CallbackBuffer(Take take) : Base(std::ios_base::out), take_(std::move(take)) {}
-
-  bool can_seek() const override { return false; }
-  bool has_size() const override { return false; }
-  std::size_t buffer_size(std::ios_base::openmode) const override { return 0; }
-  void set_buffer_size(std::size_t, std::ios_base::openmode) override {}
-  std::size_t in_avail() const override { return 0; }
-  pos_type getpos(std::ios_base::openmode) const override { return eof_position(); }
-  pos_type seekpos(pos_type, std::ios_base::openmode) override { return eof_position(); }
-  pos_type seekoff(off_type, std::ios_base::seekdir, std::ios_base::openmode) override { return eof_position(); }
-  bool acquire(std::uint8_t*& pointer, std::size_t& count) override {
-    pointer = nullptr;
-    count = 0;
-    return false;
-  }
-  void release(std::uint8_t*, std::size_t) override {}
-
-  // The library writes with this one only. The base's own waits for another task when one fails, which on a pool of one
-  // thread is for ever.
-  pplx::task<std::size_t> putn_nocopy(const std::uint8_t* bytes, std::size_t count) override {
-    // uint8_t and char are the same bytes.
-    if (count <= longest_block && take_({reinterpret_cast<const char*>(bytes), count})) {
-      return pplx::task_from_result<std::size_t>(count);
-    }
-    // Any number would be taken for success, or for a reason to try again at once.
-    return pplx::task_from_exception<std::size_t>(std::length_error("the body is not wanted"));
-  }
-
- protected:
-  pplx::task<std::size_t> _putn(const std::uint8_t* bytes, std::size_t count) override {
-    return putn_nocopy(bytes, count);
-  }
-  pplx::task<int_type> _putc(std::uint8_t byte) override {
-    return _putn(&byte, 1).then([byte](std::size_t) { return static_cast<int_type>(byte); });
-  }
-  pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
-  std::uint8_t* _alloc(std::size_t) override { return nullptr; }
-  void _commit(std::size_t) override {}
-
-  pplx::task<int_type> _bumpc() override { return no_byte(); }
-  int_type _sbumpc() override { return traits::eof(); }
-  pplx::task<int_type> _getc() override { return no_byte(); }
-  int_type _sgetc() override { return traits::eof(); }
-  pplx::task<int_type> _nextc() override { return no_byte(); }
-  pplx::task<int_type> _ungetc() override { return no_byte(); }
-  pplx::task<std::size_t> _getn(std::uint8_t*, std::size_t) override { return pplx::task_from_result<std::size_t>(0); }
-  std::size_t _scopy(std::uint8_t*, std::size_t) override { return 0; }
-
- private:
-  static pos_type eof_position() { return static_cast<pos_type>(traits::eof()); }
-  static pplx::task<int_type> no_byte() { return pplx::task_from_result<int_type>(traits::eof()); }
-
-  Take take_;
-};
 
 class HttpExchange final : public Exchange, public std::enable_shared_from_this<HttpExchange> {
  public:
@@ -252,15 +189,21 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
 class Transport::Clients : public std::enable_shared_from_this<Transport::Clients> {
  public:
   Clients(ClusterAccess access, TransportOptions options)
-      : access_(std::move(access)), options_(options), is_literal_(IpAddress::parse(access_.host)), tokens_(access_) {
+      : access_(std::move(access)),
+        options_(options),
+        peer_host_(access_.proxy_host.empty() ? access_.host : access_.proxy_host),
+        is_literal_(IpAddress::parse(peer_host_)),
+        tokens_(access_) {
     if (access_.https) tls_ = std::make_shared<TlsSettings>(access_);
   }
 
   std::shared_ptr<Exchange> get(const Request& request, Listener listener) {
     auto exchange = std::make_shared<HttpExchange>(std::move(listener), tls_);
-    exchange->limit(request.watch ? options_.watch_answer_within : options_.answer_within);
+    exchange->limit(request.watch ? std::min(options_.watch_answer_within * request.patience, options_.watch_silence)
+                                  : options_.answer_within);
     with_address(
         [this, exchange, request] {
+          if (tls_ && tls_->replaced()) forget_clients();
           auto& client = request.watch ? watch_client_ : client_;
           if (!client) client = make_client(request.watch ? options_.watch_silence : options_.silence);
           send(*exchange, *client, request.target);
@@ -277,14 +220,19 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   }
 
   void reset() {
-    client_.reset();
-    watch_client_.reset();
+    forget_clients();
     if (!addresses_.empty()) addresses_.pop_front();
   }
   void refuse_token() { tokens_.refused(); }
 
  private:
-  [[nodiscard]] bool knows_address() const { return is_literal_ || !access_.proxy.empty() || !addresses_.empty(); }
+  // Requests under way go on; the next ones connect anew.
+  void forget_clients() {
+    client_.reset();
+    watch_client_.reset();
+  }
+
+  [[nodiscard]] bool knows_address() const { return is_literal_ || !addresses_.empty(); }
 
   // Runs `then` once an address is known; the exchange ends if none is found. Never before the caller has its exchange.
   void with_address(std::function<void()> then, std::shared_ptr<HttpExchange> exchange) {
@@ -299,18 +247,16 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   }
 
   void look_up() {
-    resolver_.async_resolve(
-        access_.host, std::to_string(access_.port),
-        [self = shared_from_this()](const boost::system::error_code& error, const tcp::resolver::results_type& found) {
-          for (const auto& one : found) self->addresses_.push_back(one.endpoint().address().to_string());
-          for (auto& [go, exchange] : std::exchange(self->waiting_, {})) {
-            if (!self->addresses_.empty()) {
-              self->with_address(std::move(go), std::move(exchange));
-            } else {
-              exchange->end(fmt::format("{} cannot be looked up: {}", self->access_.host, error.message()));
-            }
-          }
-        });
+    kube::look_up(peer_host_, [self = shared_from_this()](const Result<std::vector<std::string>>& found) {
+      if (found) self->addresses_.assign(found->begin(), found->end());
+      for (auto& [go, exchange] : std::exchange(self->waiting_, {})) {
+        if (!self->addresses_.empty()) {
+          self->with_address(std::move(go), std::move(exchange));
+        } else {
+          exchange->end(found ? self->peer_host_ + " has no address" : found.error().message);
+        }
+      }
+    });
   }
 
   void send(HttpExchange& exchange, http_client& client, const std::string& target) {
@@ -360,21 +306,24 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
           throw std::runtime_error(applied.error().message);
       });
     }
-    std::string host = access_.host;
-    if (!access_.proxy.empty()) {
-      config.set_proxy(web::web_proxy(web::uri(access_.proxy)));
-    } else {
-      if (!is_literal_) host = addresses_.front();
-      config.set_nativehandle_options([https = access_.https, ipv6 = !IpAddress::parse(host)->is_v4()](void* handle) {
-        tcp::socket& socket = https ? static_cast<boost::asio::ssl::stream<tcp::socket&>*>(handle)->next_layer()
-                                    : *static_cast<tcp::socket*>(handle);
-        if (!socket.is_open()) socket.open(ipv6 ? tcp::v6() : tcp::v4());
-        set_socket_options(socket.native_handle());
-      });
-    }
-    web::uri_builder uri;
-    uri.set_scheme(access_.https ? "https" : "http").set_host(host).set_port(access_.port);
-    return std::make_shared<http_client>(uri.to_uri(), config);
+    const std::string& address = is_literal_ ? peer_host_ : addresses_.front();
+    const bool tunnel = !access_.proxy_host.empty();
+    if (tunnel) config.set_proxy(web::web_proxy(uri_of("http", address, access_.proxy_port)));
+    // In a tunnel TLS begins after the socket's options were set.
+    const bool stream = access_.https && !tunnel;
+    config.set_nativehandle_options([stream, ipv6 = !IpAddress::parse(address)->is_v4()](void* handle) {
+      tcp::socket& socket = stream ? static_cast<boost::asio::ssl::stream<tcp::socket&>*>(handle)->next_layer()
+                                   : *static_cast<tcp::socket*>(handle);
+      if (!socket.is_open()) socket.open(ipv6 ? tcp::v6() : tcp::v4());
+      set_socket_options(socket.native_handle());
+    });
+    return std::make_shared<http_client>(
+        uri_of(access_.https ? "https" : "http", tunnel ? access_.host : address, access_.port), config);
+  }
+
+  // IPv6 addresses without brackets: with them the library looks them up as names.
+  static web::uri uri_of(const std::string& scheme, const std::string& host, std::uint16_t port) {
+    return web::uri_builder().set_scheme(scheme).set_host(host).set_port(port).to_uri();
   }
 
   struct Waiter {
@@ -384,14 +333,14 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
 
   ClusterAccess access_;
   TransportOptions options_;
-  bool is_literal_;  // the host is an address
+  const std::string peer_host_;  // to connect to: the server, or the proxy on the way to it
+  const bool is_literal_;        // that is an address
   TokenSource tokens_;
   std::shared_ptr<TlsSettings> tls_;
   std::shared_ptr<http_client> client_;
   std::shared_ptr<http_client> watch_client_;
   std::deque<std::string> addresses_;
   std::vector<Waiter> waiting_;
-  tcp::resolver resolver_{crossplat::threadpool::shared_instance().service()};
 };
 
 Transport::Transport(ClusterAccess access, TransportOptions options)

@@ -8,7 +8,7 @@ inotify. What is put there or taken away is told to the watches within milliseco
 times, so they survive a restart of this server, as etcd's do; what a client missed meanwhile is answered with 410.
 
 Spoken: GET of lists and single objects, fieldSelector=metadata.name, labelSelector (exists, equals), limit and continue,
-watch with resourceVersion, timeoutSeconds and bookmarks, 410 as an ERROR event for versions that are forgotten,
+watch with resourceVersion, timeoutSeconds, sendInitialEvents and bookmarks, 410 as an ERROR event for versions that are forgotten,
 /readyz. HTTP/1.1 with chunks, HTTP or HTTPS, IPv4 or [IPv6].
 
 For tests, beside the API:
@@ -376,12 +376,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             cut = store.cut
             asked = query.get("resourceVersion", "0") or "0"
             events = []
-            if asked == "0":
+            if asked == "0" or query.get("sendInitialEvents") == "true":
                 for key in sorted(store.objects):
                     if wanted(key, store.objects[key], kind, namespace, query):
                         known.add(key)
                         events.append(("ADDED", store.objects[key]))
                 version = store.version
+                if query.get("sendInitialEvents") == "true":
+                    events.append(("BOOKMARK", {"kind": kind, "apiVersion": api_version(kind), "metadata": {
+                        "resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}}))
             else:
                 version = int(asked)
                 if version < store.oldest or version > store.version:

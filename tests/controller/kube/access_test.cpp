@@ -110,7 +110,10 @@ TEST_CASE("a kubeconfig gives server and credentials of its current context", "[
   CHECK(read("{server: 'https://k', certificate-authority-data: UEVN, certificate-authority: x}", "{}")->ca.text ==
         "PEM");
   CHECK(read("{server: 'https://k', insecure-skip-tls-verify: true}", "{username: u, password: p}")->insecure);
-  CHECK(read("{server: 'https://k', proxy-url: 'http://p:3128'}", "{}")->proxy == "http://p:3128");
+  const auto tunnelled = read("{server: 'https://k', proxy-url: 'http://[fd99::1]:3128'}", "{}");
+  CHECK(tunnelled->proxy_host == "fd99::1");
+  CHECK(tunnelled->proxy_port == 3128);
+  CHECK(read("{server: 'https://k'}", "{exec: null, auth-provider: , as: '', as-groups: [], as-user-extra: {}}"));
 
   struct Row {
     const char* cluster;
@@ -124,6 +127,7 @@ TEST_CASE("a kubeconfig gives server and credentials of its current context", "[
       {"{server: 'https://k'}", "{client-key: k}", "client-certificate and client-key go together"},
       {"{server: 'https://k', certificate-authority-data: '%%'}", "{}", "certificate-authority-data: is no base64"},
       {"{server: 'https://k', proxy-url: 'socks5://p'}", "{}", "only http:// proxies"},
+      {"{server: 'https://k', proxy-url: 'http://p:0'}", "{}", "proxy-url: server \"http://p:0\": no port"},
       {"{server: 'https://k', insecure-skip-tls-verify: maybe}", "{}", "expected true or false"},
       {"{server: 'https://k', insecure-skip-tls-verify: true, certificate-authority: x}", "{}", "exclude each other"},
       {"{server: ''}", "{}", "cluster.server: missing"},

@@ -53,6 +53,11 @@ void FakeApi::always(Script script) {
   always_ = std::move(script);
 }
 
+void FakeApi::set_streams(Streams streams) {
+  const std::lock_guard lock(mutex_);
+  streams_ = streams;
+}
+
 void FakeApi::forget_history() {
   const std::lock_guard lock(mutex_);
   history_.clear();
@@ -81,17 +86,30 @@ std::string FakeApi::kind_of(const HttpRequest& request) {
   if (path == "/readyz") return "probe";
   if (path.find("/pods/") != std::string::npos) return "get pods";
   const std::string resource = path.substr(path.rfind('/') + 1);
+  if (request.parameter("sendInitialEvents") == "true") return "stream " + resource;
   return (request.parameter("watch") == "1" ? "watch " : "list ") + resource;
 }
 
 void FakeApi::handle(ScriptedServer::Connection& connection, const HttpRequest& request) {
-  const std::string kind = kind_of(request);
   Script script;
   {
     const std::lock_guard lock(mutex_);
     script = always_;
+  }
+  if (script) {
+    script(connection, request);
+  } else {
+    answer(connection, request);
+  }
+}
+
+void FakeApi::answer(ScriptedServer::Connection& connection, const HttpRequest& request) {
+  const std::string kind = kind_of(request);
+  Script script;
+  {
+    const std::lock_guard lock(mutex_);
     auto& waiting = scripts_[kind];
-    if (!script && !waiting.empty()) {
+    if (!waiting.empty()) {
       script = std::move(waiting.front());
       waiting.pop_front();
     }
@@ -104,6 +122,8 @@ void FakeApi::handle(ScriptedServer::Connection& connection, const HttpRequest& 
     const std::lock_guard lock(mutex_);
     const auto& pods = objects_["pods"];
     connection.answer(pods.empty() ? 404 : 200, pods.empty() ? "{}" : pods.begin()->second);
+  } else if (kind.starts_with("stream ")) {
+    stream(connection, kind.substr(7));
   } else if (kind.starts_with("watch ")) {
     watch(connection, kind.substr(6), std::stoi(request.parameter("resourceVersion")));
   } else {
@@ -129,6 +149,38 @@ void FakeApi::watch(ScriptedServer::Connection& connection, const std::string& r
     connection.end();
     return;
   }
+  tell_changes(connection, resource, from, lock);
+}
+
+void FakeApi::stream(ScriptedServer::Connection& connection, const std::string& resource) {
+  std::unique_lock lock(mutex_);
+  if (streams_ == Streams::refused) {
+    connection.answer(
+        422, R"({"kind":"Status","status":"Failure","reason":"Invalid","code":422,"message":"sendInitialEvents: )"
+             R"(Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is on"})");
+    return;
+  }
+  connection.begin();
+  if (streams_ == Streams::failing) {
+    connection.chunk(
+        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500,\"reason\":\"InternalError\",\"message\":"
+        "\"etcd does "
+        "not report progress\"}}\n");
+    connection.end();
+    return;
+  }
+  for (const auto& [name, object] : objects_[resource]) {
+    connection.chunk(fmt::format("{{\"type\":\"ADDED\",\"object\":{}}}\n", object));
+  }
+  connection.chunk(fmt::format(
+      R"({{"type":"BOOKMARK","object":{{"metadata":{{"resourceVersion":"{}","annotations":{{"k8s.io/initial-events-end":"true"}}}}}}}})"
+      "\n",
+      version_));
+  tell_changes(connection, resource, version_, lock);
+}
+
+void FakeApi::tell_changes(ScriptedServer::Connection& connection, const std::string& resource, int from,
+                           std::unique_lock<std::mutex>& lock) {
   ++watches_[resource];
   while (!shut_ && !connection.is_gone(std::chrono::milliseconds(0))) {
     std::string lines;

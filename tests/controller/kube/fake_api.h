@@ -27,7 +27,13 @@ class FakeApi {
   void put_silently(const std::string& resource, const std::string& name, const std::string& object);
   void remove_silently(const std::string& resource, const std::string& name);
 
-  // The next request of that kind ("list services", "watch services", "get pods", "probe") is answered by the script.
+  // What becomes of a list that is asked for as a stream (WatchList). Servers before 1.34 refuse it, and one on an etcd
+  // before 3.4.25 fails within the stream.
+  enum class Streams { refused, failing, served };
+  void set_streams(Streams streams);
+
+  // The next request of that kind ("list services", "stream services", "watch services", "get pods", "probe") is
+  // answered by the script.
   void next(const std::string& kind, Script script);
   // Every request, until it is set to null.
   void always(Script script);
@@ -36,6 +42,8 @@ class FakeApi {
 
   // Answers on the connection; give it to a ScriptedServer.
   void handle(ScriptedServer::Connection& connection, const HttpRequest& request);
+  // The same without the script of always().
+  void answer(ScriptedServer::Connection& connection, const HttpRequest& request);
   ScriptedServer::Handler handler() {
     return [this](ScriptedServer::Connection& connection, const HttpRequest& request) { handle(connection, request); };
   }
@@ -54,13 +62,17 @@ class FakeApi {
     std::string line;
   };
   void list(ScriptedServer::Connection& connection, const std::string& resource);
+  void stream(ScriptedServer::Connection& connection, const std::string& resource);
   void watch(ScriptedServer::Connection& connection, const std::string& resource, int from);
+  void tell_changes(ScriptedServer::Connection& connection, const std::string& resource, int from,
+                    std::unique_lock<std::mutex>& lock);
   std::string stamped(const std::string& object, int version) const;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   int version_ = 100;
   int oldest_ = 0;
+  Streams streams_ = Streams::refused;
   bool shut_ = false;
   std::map<std::string, std::map<std::string, std::string>> objects_;
   std::vector<Change> history_;
