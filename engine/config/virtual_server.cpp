@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/nearest.h"
 #include "engine/config/blocks.h"
 #include "engine/config/server_draft.h"
 #include "engine/config/values.h"

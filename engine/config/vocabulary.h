@@ -45,10 +45,6 @@ void warn_unsupported(Findings& findings, const Statement& statement);
 // `inside`: what the block is called in the message, "vrrp_instance VI_1" or "" at the top level.
 void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, std::string_view inside);
 
-// The nearest of `candidates` by typing slips (insert, delete, replace, swap; a beginning is one), or empty if none is
-// near enough.
-std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
-
 template <class Target>
 void read_statements(Findings& findings, std::span<const Statement> statements, const Vocabulary<Target>& vocabulary,
                      std::string_view inside, Target& target) {

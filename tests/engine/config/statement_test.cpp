@@ -127,17 +127,5 @@ TEST_CASE("seconds are read exactly, and nothing else is", "[config][values]") {
   CHECK(format_seconds(3s) == "3");
 }
 
-TEST_CASE("the nearest keyword is found by typing slips, or none", "[config][values]") {
-  constexpr std::string_view words[] = {"priority", "state", "nopreempt", "virtual_router_id"};
-  CHECK(nearest("prioritiy", words) == "priority");
-  CHECK(nearest("PRIORITY", words) == "priority");
-  CHECK(nearest("sate", words) == "state");
-  CHECK(nearest("virtual_route_id", words) == "virtual_router_id");
-  CHECK(nearest("prio", words) == "priority");
-  CHECK(nearest("x", words).empty());
-  CHECK(nearest("banana", words).empty());
-  CHECK(nearest(std::string(100000, 'a'), words).empty());
-}
-
 }  // namespace
 }  // namespace vipkeeper::config
