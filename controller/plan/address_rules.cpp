@@ -18,6 +18,12 @@ bool is_subnet_edge(const IpAddress& address, const IpPrefix& subnet) {
   return host == 0 || host == host_mask;
 }
 
+// ::ffff:0:0/96 (RFC 4291 2.5.5.2)
+bool is_v4_mapped(const IpAddress& address) {
+  static const auto mapped = IpPrefix::parse("::ffff:0:0/96");
+  return mapped && mapped->contains(address);
+}
+
 std::string list(const std::vector<IpPrefix>& prefixes) {
   std::string text;
   for (const auto& prefix : prefixes) text += (text.empty() ? "" : ",") + prefix.to_string();
@@ -26,6 +32,7 @@ std::string list(const std::vector<IpPrefix>& prefixes) {
 
 std::string refuse_by_nature(const IpAddress& address) {
   if (address.is_unspecified()) return "is the unspecified address";
+  if (is_v4_mapped(address)) return "is an IPv4 address in IPv6's clothes, which no packet carries";
   if (address.is_loopback()) return "is a loopback address, which no other host can reach";
   if (address.is_multicast()) return "is a multicast address";
   if (address.is_link_local()) return "is a link-local address (169.254.0.0/16, fe80::/10)";
@@ -54,6 +61,11 @@ std::string refuse_address(const IpAddress& address, const PlanOptions& options,
   return {};
 }
 
+std::string refuse_prefix(const IpPrefix& prefix) {
+  if (!is_subnet_edge(prefix.address, prefix)) return {};
+  return fmt::format("is the network or broadcast address of its own prefix /{}", prefix.length);
+}
+
 std::string refuse_used_address(const IpAddress& address, const Snapshot& snapshot) {
   if (const auto user = snapshot.user_of(address); !user.empty()) return "is the address of " + user;
   if (const auto node = snapshot.pod_range_owner(address); !node.empty()) {
@@ -78,6 +90,10 @@ std::vector<HostInterface> subnets_of(const std::vector<HostInterface>& interfac
   }
   std::ranges::sort(result);
   return result;
+}
+
+bool has_interface(const std::string& name, const std::vector<HostInterface>& interfaces) {
+  return std::ranges::find(interfaces, name, &HostInterface::name) != interfaces.end();
 }
 
 std::string interface_for(const IpAddress& address, const std::vector<HostInterface>& subnets,

@@ -13,12 +13,18 @@ namespace vipkeeper::plan {
 std::string refuse_address(const IpAddress& address, const PlanOptions& options,
                            const std::vector<HostInterface>& interfaces);
 
+// Why an address cannot be a VIP of that prefix length; empty: it can.
+std::string refuse_prefix(const IpPrefix& prefix);
+
 // Why an address cannot be a VIP while these objects are there; empty: it can.
 std::string refuse_used_address(const IpAddress& address, const Snapshot& snapshot);
 
 // The interfaces whose subnets say where an address belongs: not loopback, not those of container networks, not host
 // prefixes (a VIP that is held shows up as one).
 std::vector<HostInterface> subnets_of(const std::vector<HostInterface>& interfaces);
+
+// Whether the host has an interface of that name.
+bool has_interface(const std::string& name, const std::vector<HostInterface>& interfaces);
 
 // The interface in whose subnet the address lies, the longest prefix first, `preferred` among equals; empty: none.
 std::string interface_for(const IpAddress& address, const std::vector<HostInterface>& subnets,

@@ -13,6 +13,12 @@ struct Planned {
   Forwarding forwarding;
 };
 
+// The entry that an address is held for.
+struct Holder {
+  std::string key;
+  VipAddress address;
+};
+
 std::map<std::string, Planned> plan_entries(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces,
                                             const Memory& memory) {
   std::map<std::string, Planned> entries;
@@ -35,7 +41,7 @@ std::map<std::string, Planned> plan_entries(const Snapshot& snapshot, const std:
 VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory) {
   VipPlan plan;
   const auto entries = plan_entries(snapshot, interfaces, memory);
-  std::map<IpAddress, VipAddress> held;
+  std::map<IpAddress, Holder> held;
   std::map<VirtualServiceKey, std::string> winners;
   // The map is in the order of keys, so the first to name an address or a port is the one that counts.
   for (const auto& [key, planned] : entries) {
@@ -48,9 +54,11 @@ VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& i
         clashes.push_back(clash_remark(service_key, winner->second));
       }
     }
-    if (planned.judgement.in_force != nullptr) {
-      for (const auto& prefix : planned.judgement.in_force->addresses)
-        held.emplace(prefix.address, VipAddress{prefix, {}});
+    for (const auto& address : held_addresses(planned.judgement.in_force.get())) {
+      const auto [holder, first] = held.emplace(address.prefix.address, Holder{key, address});
+      if (first) continue;
+      auto remark = shared_address_remark(address, holder->second.address, holder->second.key);
+      if (remark) clashes.push_back(std::move(*remark));
     }
     const auto object = entry_object(snapshot.options(), key);
     auto problems = entry_problems(object, planned.judgement, planned.forwarding, clashes);
@@ -68,7 +76,7 @@ VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& i
     return plan;
   }
   std::vector<VipAddress> addresses;
-  for (const auto& [address, vip] : held) addresses.push_back(vip);
+  for (const auto& [address, holder] : held) addresses.push_back(holder.address);
   plan.vrrp = build_vrrp(*place, addresses, snapshot.options(), interfaces);
   return plan;
 }

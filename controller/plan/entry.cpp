@@ -1,4 +1,10 @@
-// The grammar of one ConfigMap entry: the original's form, `ADDRESS: ""` or `ADDRESS: namespace/service[:METHOD]`.
+// The grammar of one ConfigMap entry, in two forms, and which of them a value has.
+//
+// A value that is a YAML mapping is the extended form (extended_entry.cpp); anything else is the original's,
+// `ADDRESS: ""` or `ADDRESS: namespace/service[:METHOD]`. Where the two meet: `namespace/service:`, which
+// kube-keepalived-vip served, is a mapping to YAML as well; no field has a slash, so a mapping that has a key with one
+// and no field is the original form. A text that YAML does not take is a slip in the extended form if it begins like
+// one, else the original form.
 //
 // kube-keepalived-vip took the value apart with `(.*)/(.*):(.*)|(.*)/(.*)`, unanchored, and let every word pass as a
 // method that had NAT, DR or PROXY somewhere inside; keepalived then took what it did not know for NAT. What its users
@@ -13,22 +19,18 @@
 #include <algorithm>
 #include <array>
 
+#include "controller/plan/extended_entry.h"
+#include "controller/plan/user_text.h"
+#include "controller/plan/yaml_value.h"
+#include "engine/base/nearest.h"
+
 namespace vipkeeper::plan {
 
 namespace {
 
-constexpr std::string_view white_space = " \t\r\n\v\f";
 constexpr std::string_view form = "write namespace/service[:NAT|DR|PROXY], or \"\" for an address alone";
 
 std::unexpected<Error> bad(std::string message) { return failure(ErrorCode::invalid_input, std::move(message)); }
-
-// RFC 1123 label, the form of a namespace's and a Service's name. Being this strict keeps everything else out of the
-// generated text.
-bool is_label(std::string_view text) {
-  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !text.empty() && text.size() <= 63 && alphanumeric(text.front()) && alphanumeric(text.back()) &&
-         std::ranges::all_of(text, [&](char c) { return alphanumeric(c) || c == '-'; });
-}
 
 // The parts of the first line that the original's pattern matches.
 struct Parts {
@@ -71,11 +73,11 @@ Result<ServiceReference> read_reference(const Parts& parts, std::vector<std::str
   if (!name_space) return std::unexpected(name_space.error());
   const auto service = check_name("service name", parts.service);
   if (!service) return std::unexpected(service.error());
-  ServiceReference reference{.name_space = *name_space, .name = *service, .method = {}};
+  ServiceReference reference{.name_space = *name_space, .name = *service};
   if (parts.method) {
     const auto method = read_method(*parts.method, warnings);
     if (!method) return std::unexpected(method.error());
-    reference.method = *method;
+    reference.says.method = *method;
   }
   return reference;
 }
@@ -99,58 +101,86 @@ Result<std::optional<ServiceReference>> read_value(std::string_view value, std::
   return std::move(*reference);
 }
 
-// A YAML mapping with the fields of the extended form; no value of the original's form begins like one.
-bool is_extended_form(std::string_view value) {
-  const auto text = trimmed(value);
-  return std::ranges::any_of(std::array<std::string_view, 3>{"addresses:", "services:", "interface:"},
-                             [&](std::string_view field) { return text.starts_with(field); });
-}
-
-}  // namespace
-
-Result<Entry> parse_entry(std::string_view key, std::string_view value) {
-  if (is_extended_form(value))
-    return bad(fmt::format("the extended form (a YAML mapping) is not available yet: {}", form));
+ParsedEntry read_original(std::string_view key, std::string_view value) {
+  const auto refused = [](std::string why) { return std::unexpected(std::vector{std::move(why)}); };
   const auto address = IpAddress::parse(trimmed(key));
   if (!address) {
-    return bad(
+    return refused(
         fmt::format("key {} is not an IP address: write one like 10.0.0.50, without leading zeros", quoted(key)));
   }
-  if (!address->is_v4()) return bad(fmt::format("key {} is an IPv6 address: only IPv4 can be a key", quoted(key)));
+  if (!address->is_v4()) {
+    return refused(
+        fmt::format("key {} is an IPv6 address: only IPv4 can be a key; write the extended form", quoted(key)));
+  }
   Entry entry;
   entry.addresses.push_back({*address, static_cast<std::uint8_t>(address->bit_length())});
   auto reference = read_value(value, entry.warnings);
-  if (!reference) return std::unexpected(std::move(reference.error()));
+  if (!reference) return refused(std::move(reference.error().message));
   if (*reference) entry.services.push_back(std::move(**reference));
   return entry;
 }
 
-std::optional<Method> parse_method(std::string_view word) {
-  for (const Method method : {Method::masquerade, Method::direct, Method::tunnel, Method::proxy}) {
-    if (word == to_string(method)) return method;
+// A mapping has braces, or a colon with white space or nothing behind it. What has neither need not be asked of YAML.
+bool may_be_mapping(std::string_view value) {
+  if (value.contains('{')) return true;
+  for (auto at = value.find(':'); at != std::string_view::npos; at = value.find(':', at + 1)) {
+    if (at + 1 == value.size() || std::string_view(" \t\r\n").contains(value[at + 1])) return true;
   }
-  return std::nullopt;
+  return false;
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(white_space);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(white_space) - first + 1);
+// Whether a mapping is what the original's form took: it names a Service, which no field does, and no field.
+bool is_original(const YamlValue& mapping) {
+  const auto fields = extended_fields();
+  const auto is_field = [&](const auto& member) { return std::ranges::find(fields, member.first) != fields.end(); };
+  return std::ranges::none_of(mapping.members, is_field) &&
+         std::ranges::any_of(mapping.members, [](const auto& member) { return member.first.contains('/'); });
 }
 
-std::string one_line(std::string_view text) {
-  std::size_t longest = 60;
-  // Never half a character of UTF-8: the text ends in JSON.
-  while (longest < text.size() && (static_cast<unsigned char>(text[longest]) & 0xc0U) == 0x80U) --longest;
-  std::string result;
-  for (const char c : text.substr(0, longest)) {
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    result += control ? ' ' : c;
+// Whether a text that YAML does not take was meant as the extended form: its first line that says something begins with
+// a brace or with one of the fields, or nearly.
+bool begins_like_extended(std::string_view value) {
+  for (std::string_view rest = value; !rest.empty();) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    const auto line = trimmed(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.empty() || line.starts_with('#') || line.starts_with("---")) continue;
+    return line.starts_with('{') || !nearest(trimmed(line.substr(0, line.find(':'))), extended_fields()).empty();
   }
-  if (text.size() > longest) result += "...";
-  return result;
+  return false;
 }
 
-std::string quoted(std::string_view text) { return "\"" + one_line(text) + "\""; }
+}  // namespace
+
+ParsedEntry parse_entry(std::string_view key, std::string_view value) {
+  if (!may_be_mapping(value)) return read_original(key, value);
+  const auto yaml = parse_yaml(value);
+  if (yaml && yaml->type == YamlValue::Type::mapping) {
+    return is_original(*yaml) ? read_original(key, value) : read_extended_entry(key, *yaml);
+  }
+  if (!yaml && begins_like_extended(value)) {
+    return std::unexpected(std::vector{fmt::format("the value is no YAML mapping: {}", yaml.error().message)});
+  }
+  return read_original(key, value);
+}
+
+std::optional<ServiceReference> parse_service_name(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto name_space = text.substr(0, slash);
+  const auto name = text.substr(slash + 1);
+  if (!is_label(name_space) || !is_label(name)) return std::nullopt;
+  return ServiceReference{.name_space = std::string(name_space), .name = std::string(name)};
+}
+
+bool PortSelector::selects(const objects::ServicePort& port) const {
+  if (!name.empty()) return port.name == name;
+  return port.port == number && (!protocol || port.protocol == *protocol);
+}
+
+std::string PortSelector::to_string() const {
+  if (!name.empty()) return name;
+  return protocol ? fmt::format("{}/{}", number, vipkeeper::to_string(*protocol)) : std::to_string(number);
+}
 
 }  // namespace vipkeeper::plan

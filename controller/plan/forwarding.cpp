@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/plan/endpoints.h"
+#include "controller/plan/judge.h"
 
 namespace vipkeeper::plan {
 
@@ -29,50 +30,78 @@ std::string port_name(const objects::ServicePort& port) {
   return port.name.empty() ? number : fmt::format("{} ({})", port.name, number);
 }
 
-// DR leaves the packet as it is, so the real server gets it on the VIP's port whatever the endpoint says.
+// DR and TUN leave the packet as it is, so the real server gets it on the VIP's port whatever the endpoint says.
 void keep_port(Work& work, const objects::ServicePort& port, std::vector<RealServerPlan>& real_servers) {
   const auto other = std::ranges::find_if(real_servers, [&](const auto& server) { return server.port != port.port; });
   if (other == real_servers.end()) return;
-  work.remark(Severity::warning,
-              fmt::format("DR cannot change ports: port {} of Service {} reaches the endpoints on {}, they serve {}; "
-                          "make targetPort the port, or use NAT",
-                          port_name(port), work.reference.to_string(), port.port, other->port));
+  work.remark(
+      Severity::warning,
+      fmt::format("{} cannot change ports: port {} of Service {} reaches the endpoints on {}, they serve {}; "
+                  "make targetPort the port, or use NAT",
+                  to_string(work.options.method), port_name(port), work.reference.to_string(), port.port, other->port));
   for (auto& server : real_servers) server.port = port.port;
   std::ranges::sort(real_servers);
   const auto rest = std::ranges::unique(real_servers);
   real_servers.erase(rest.begin(), rest.end());
 }
 
-void plan_port(Work& work, const IpAddress& address, const objects::ServicePort& port) {
-  auto choice = choose_endpoints(work.service, port, work.slices, address.family());
+// A connection says something about a port that takes connections: a TCP one, or the one that the check names.
+HealthCheck check_of(const HealthCheck& check, Protocol protocol) {
+  if (protocol == Protocol::tcp || check.port != 0) return check;
+  return {.type = CheckType::none, .retries = {}, .retry_seconds = {}, .host = {}};
+}
+
+// One port on the addresses of one family.
+void plan_port(Work& work, const objects::ServicePort& port, const std::vector<IpAddress>& addresses) {
+  if (addresses.empty()) return;
+  auto choice = choose_endpoints(work.service, port, work.slices, addresses.front().family());
   if (choice.real_servers.empty()) {
     work.remark(Severity::warning, fmt::format("port {} of Service {}: {}: the address is held, the port not forwarded",
                                                port_name(port), work.reference.to_string(), choice.why_none));
     return;
   }
-  if (work.options.method == Method::direct) keep_port(work, port, choice.real_servers);
-  auto planned = std::make_shared<VirtualServicePlan>();
-  planned->key = {.address = address, .port = port.port, .protocol = port.protocol};
-  planned->service = work.reference.to_string();
-  planned->method = work.options.method;
-  planned->scheduler = work.options.scheduler;
-  planned->persistence_seconds = work.options.persistence_seconds;
-  planned->check = port.protocol == Protocol::tcp ? work.options.check : HealthCheck::none;
-  planned->real_servers = std::move(choice.real_servers);
-  const auto key = planned->key;
-  if (work.result.virtual_services.emplace(key, std::move(planned)).second) return;
+  const auto method = work.options.method;
+  if (method == Method::direct || method == Method::tunnel) keep_port(work, port, choice.real_servers);
+  bool taken = false;
+  for (const auto& address : addresses) {
+    auto planned = std::make_shared<VirtualServicePlan>();
+    planned->key = {.address = address, .port = port.port, .protocol = port.protocol};
+    planned->service = work.reference.to_string();
+    planned->method = method;
+    planned->scheduler = work.options.scheduler;
+    planned->persistence_seconds = work.options.persistence_seconds;
+    planned->check = check_of(work.options.check, port.protocol);
+    planned->real_servers = choice.real_servers;
+    const auto key = planned->key;
+    taken = !work.result.virtual_services.emplace(key, std::move(planned)).second || taken;
+  }
+  if (!taken) return;
   work.remark(Severity::error,
-              fmt::format("port {} of Service {} is taken by an earlier one of the same entry: left out",
+              fmt::format("port {} of Service {} is taken by an earlier one of the same entry: left out; choose "
+                          "between them with ports",
                           port_name(port), work.reference.to_string()));
+}
+
+// The ports that the entry asks for; what the Service does not have is remarked upon.
+std::vector<const objects::ServicePort*> selected_ports(Work& work) {
+  const auto& selectors = work.reference.ports;
+  std::vector<const objects::ServicePort*> result;
+  std::string there;
+  for (const auto& port : work.service.ports) {
+    there += (there.empty() ? "" : ", ") + port_name(port);
+    const bool wanted = std::ranges::any_of(selectors, [&](const auto& selector) { return selector.selects(port); });
+    if (selectors.empty() || wanted) result.push_back(&port);
+  }
+  for (const auto& selector : selectors) {
+    if (std::ranges::any_of(work.service.ports, [&](const auto& port) { return selector.selects(port); })) continue;
+    work.remark(Severity::error, fmt::format("Service {} has no port {}: left out; it has {}",
+                                             work.reference.to_string(), selector.to_string(), there));
+  }
+  return result;
 }
 
 // Which way the method can be served; false: not at all.
 bool settle_method(Work& work, const PlanOptions& options) {
-  if (work.options.method == Method::tunnel) {
-    work.remark(Severity::error, fmt::format("method TUN of Service {} is not available yet: {}; use NAT or DR",
-                                             work.reference.to_string(), held));
-    return false;
-  }
   if (work.options.method != Method::proxy) return true;
   if (options.proxy_protocol_mode) {
     work.remark(Severity::error, fmt::format("method PROXY of Service {} is not available yet: {}; use NAT or DR",
@@ -86,20 +115,29 @@ bool settle_method(Work& work, const PlanOptions& options) {
   return true;
 }
 
-void plan_service(const Entry& entry, const ServiceReference& reference, const Snapshot& snapshot, Forwarding& result) {
-  const std::string name = reference.to_string();
-  const auto fail = [&](std::string message) { result.remarks.push_back({Severity::error, std::move(message)}); };
-  const auto* service = snapshot.service(name);
-  const auto& watched = snapshot.options().watch_namespace;
+// Why nothing of a Service can be planned; empty: something can.
+std::string refuse_service(const std::string& name, const ServiceReference& reference, const objects::Service* service,
+                           const PlanOptions& options) {
+  const auto& watched = options.watch_namespace;
   if (!watched.empty() && watched != reference.name_space) {
-    return fail(fmt::format("Service {} is outside --watch-namespace={}: {}", name, watched, held));
+    return fmt::format("Service {} is outside --watch-namespace={}: {}", name, watched, held);
   }
-  if (service == nullptr)
-    return fail(fmt::format("Service {} does not exist: {}; create it or mend the entry", name, held));
+  if (service == nullptr) return fmt::format("Service {} does not exist: {}; create it or mend the entry", name, held);
   if (service->type == "ExternalName") {
-    return fail(fmt::format("Service {} is of type ExternalName, it has no endpoints: {}", name, held));
+    return fmt::format("Service {} is of type ExternalName, it has no endpoints: {}", name, held);
   }
-  if (service->ports.empty()) return fail(fmt::format("Service {} has no ports: {}; add spec.ports", name, held));
+  if (service->ports.empty()) return fmt::format("Service {} has no ports: {}; add spec.ports", name, held);
+  return {};
+}
+
+void plan_service(const std::vector<IpAddress>& addresses, const ServiceReference& reference, const Snapshot& snapshot,
+                  Forwarding& result) {
+  const std::string name = reference.to_string();
+  const auto* service = snapshot.service(name);
+  if (auto why = refuse_service(name, reference, service, snapshot.options()); !why.empty()) {
+    result.remarks.push_back({Severity::error, std::move(why)});
+    return;
+  }
   Work work{.reference = reference,
             .service = *service,
             .options = service_options(reference, *service),
@@ -107,16 +145,17 @@ void plan_service(const Entry& entry, const ServiceReference& reference, const S
             .result = result};
   for (auto& remark : work.options.remarks) result.remarks.push_back(std::move(remark));
   if (!settle_method(work, snapshot.options())) return;
-  for (const auto& prefix : entry.addresses) {
-    for (const auto& port : service->ports) plan_port(work, prefix.address, port);
-  }
+  for (const auto* port : selected_ports(work)) plan_port(work, *port, addresses);
 }
 
 }  // namespace
 
 Forwarding plan_forwarding(const Entry& entry, const Snapshot& snapshot) {
   Forwarding result;
-  for (const auto& reference : entry.services) plan_service(entry, reference, snapshot, result);
+  std::vector<IpAddress> addresses;
+  for (const auto& held_address : held_addresses(&entry)) addresses.push_back(held_address.prefix.address);
+  if (addresses.empty()) return result;
+  for (const auto& reference : entry.services) plan_service(addresses, reference, snapshot, result);
   return result;
 }
 

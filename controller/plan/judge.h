@@ -24,4 +24,11 @@ struct Judgement {
 Judgement judge_entry(const std::string& key, const std::string& text, const std::string* last_good,
                       const Snapshot& snapshot, const std::vector<HostInterface>& interfaces);
 
+// The addresses that an entry in force (null: none) holds: those the engine has a Virtual Router for, which is IPv4's.
+// Addresses and services of the other family are planned by the same rules and left out here.
+std::vector<VipAddress> held_addresses(const Entry* entry);
+
+// Whether the host is known to have no interface of that name.
+bool is_missing(const std::string& interface, const std::vector<HostInterface>& interfaces);
+
 }  // namespace vipkeeper::plan

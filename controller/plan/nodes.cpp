@@ -213,8 +213,13 @@ std::shared_ptr<const VrrpPlan> build_vrrp(const NodePlace& place, const std::ve
   const auto subnets = subnets_of(interfaces);
   for (const auto& address : addresses) {
     VipAddress placed = address;
-    if (placed.interface.empty()) placed.interface = interface_for(address.prefix.address, subnets, place.interface);
-    if (placed.interface == place.interface) placed.interface.clear();
+    if (placed.interface.empty()) {
+      placed.interface = interface_for(address.prefix.address, subnets, place.interface);
+    } else {
+      // A name that one entry gets wrong must not be a fault of the Virtual Router, and so of all VIPs.
+      placed.tracked = has_interface(placed.interface, interfaces);
+    }
+    if (placed.interface == place.interface) placed = {.prefix = placed.prefix, .interface = {}};
     const bool fits = vrrp->addresses.size() < advertised_at_most;
     (fits ? vrrp->addresses : vrrp->excluded_addresses).push_back(std::move(placed));
   }

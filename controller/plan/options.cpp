@@ -23,12 +23,16 @@ bool is_pasteable(std::string_view value, bool blanks_allowed) {
   });
 }
 
+bool is_interface_name(std::string_view name) {
+  return name.size() <= longest_interface && is_pasteable(name, false) && !name.contains('/') && name != "." &&
+         name != "..";
+}
+
 Result<void> validate_options(const PlanOptions& options) {
   if (options.config_map_name.empty()) return bad("--services-configmap: missing: give NAMESPACE/NAME");
   if (options.vrid == 0) return bad("--vrid: must be 1 to 255, is 0");
   const auto& interface = options.interface;
-  if (!interface.empty() && (interface.size() > longest_interface || !is_pasteable(interface, false) ||
-                             interface.find('/') != std::string::npos)) {
+  if (!interface.empty() && !is_interface_name(interface)) {
     return bad(fmt::format("--iface: \"{}\" cannot be the name of an interface", interface));
   }
   if (options.node_ip) {

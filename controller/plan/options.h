@@ -40,10 +40,13 @@ Result<void> validate_options(const PlanOptions& options);
 // block, a quotation, or begins a comment or an expansion.
 bool is_pasteable(std::string_view value, bool blanks_allowed);
 
+// Whether the kernel would give an interface this name, and a configuration could hold it.
+bool is_interface_name(std::string_view name);
+
 // One address of an interface of this host, as the edge read it.
 struct HostInterface {
   std::string name;
-  IpPrefix prefix;  // the interface's own address with its subnet's length
+  IpPrefix prefix;  // the interface's own address with its subnet's length; 0.0.0.0/32 where it has none
   auto operator<=>(const HostInterface&) const = default;
 };
 

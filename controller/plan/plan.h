@@ -33,12 +33,27 @@ enum class Method : std::uint8_t { masquerade, direct, tunnel, proxy };
 // "NAT", "DR", "TUN", "PROXY": the words of the ConfigMap and of lvs_method.
 std::string_view to_string(Method method);
 
-enum class HealthCheck : std::uint8_t { tcp, none };
+enum class CheckType : std::uint8_t { tcp, http, https, udp, none };
+
+// How it is found out whether a real server is alive.
+struct HealthCheck {
+  CheckType type = CheckType::tcp;
+  std::uint16_t port = 0;  // to ask on; 0: the real server's
+  std::uint32_t interval_seconds = 5;
+  std::uint32_t timeout_seconds = 3;
+  std::optional<std::uint32_t> retries;        // before it counts as dead; not said: the engine's default
+  std::optional<std::uint32_t> retry_seconds;  // between them; likewise
+  std::string path = "/";                      // this and the next two: http and https only
+  std::string host;                            // empty: the real server's address
+  std::uint16_t status = 200;
+  bool operator==(const HealthCheck&) const = default;
+};
 
 // A VIP as it is put on an interface.
 struct VipAddress {
   IpPrefix prefix;
   std::string interface;  // empty: the virtual router's
+  bool tracked = true;    // the Virtual Router shares the fate of that interface
   auto operator<=>(const VipAddress&) const = default;
 };
 
@@ -82,7 +97,7 @@ struct VirtualServicePlan {
   Method method = Method::masquerade;
   std::string scheduler = "wlc";
   std::uint32_t persistence_seconds = 0;     // 0: none
-  HealthCheck check = HealthCheck::tcp;      // none for everything but TCP
+  HealthCheck check;                         // of type tcp or none
   std::vector<RealServerPlan> real_servers;  // sorted numerically, no duplicates, never empty
   bool operator==(const VirtualServicePlan&) const = default;
 };

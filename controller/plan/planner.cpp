@@ -75,31 +75,43 @@ PlanChange Planner::apply(std::span<const objects::ObjectChange> changes, bool s
 
 PlanChange Planner::set_interfaces(std::vector<HostInterface> interfaces) {
   // A held VIP is an address of an interface too, so the list changes with every transition; only subnets matter.
-  const bool changed = subnets_of(interfaces) != subnets_of(interfaces_);
-  interfaces_ = std::move(interfaces);
+  const auto were = std::exchange(interfaces_, std::move(interfaces));
   if (!synced_) return {};
-  return replan({}, changed);
+  return replan({}, subnets_of(were) != subnets_of(interfaces_), entries_with_changed_interface(were));
 }
 
-PlanChange Planner::replan(const Touched& touched, bool interfaces_changed) {
+// Interfaces come and go with every container; those that no entry names do not matter.
+std::set<std::string> Planner::entries_with_changed_interface(const std::vector<HostInterface>& were) const {
+  std::set<std::string> result;
+  for (const auto& [name, keys] : entries_of_interface_) {
+    const bool same = has_interface(name, were) == has_interface(name, interfaces_) &&
+                      is_missing(name, were) == is_missing(name, interfaces_);
+    if (!same) result.insert(keys.begin(), keys.end());
+  }
+  return result;
+}
+
+PlanChange Planner::replan(const Touched& touched, bool subnets_changed, std::set<std::string> to_judge) {
   Step step;
   const bool first = !std::exchange(started_, true);
-  find_dirty(touched, interfaces_changed, step);
+  step.addresses_changed = !to_judge.empty();
+  step.judge = std::move(to_judge);
+  find_dirty(touched, subnets_changed, step);
   for (const auto& key : std::exchange(step.judge, {})) judge(key, step);
   for (const auto& key : std::exchange(step.forward, {})) forward(key, step);
   if (touched.config_map || first) {
     set_problems(config_map_object(snapshot_.options()), config_map_problems(snapshot_), step);
   }
-  plan_node(first || touched.nodes || interfaces_changed, step);
+  plan_node(first || touched.nodes || subnets_changed, step);
   emit_virtual_services(step);
   emit_problems(step);
   step.change.ready = plan_.ready;
   return std::move(step.change);
 }
 
-void Planner::find_dirty(const Touched& touched, bool interfaces_changed, Step& step) {
+void Planner::find_dirty(const Touched& touched, bool subnets_changed, Step& step) {
   if (touched.config_map) diff_config_map(step);
-  if (interfaces_changed) {
+  if (subnets_changed) {
     for (const auto& [key, state] : entries_) step.judge.insert(key);
   }
   for (const auto& address : touched.addresses) {
@@ -157,9 +169,11 @@ void Planner::put_in_force(const std::string& key, EntryState& state, Judgement 
   hold(key, was.in_force.get(), now.in_force.get(), step);
   if (was.in_force != nullptr) {
     for (const auto& service : was.in_force->services) erase_member(entries_of_service_, service.to_string(), key);
+    erase_member(entries_of_interface_, was.in_force->interface, key);
   }
   if (now.in_force != nullptr) {
     for (const auto& service : now.in_force->services) entries_of_service_[service.to_string()].insert(key);
+    if (!now.in_force->interface.empty()) entries_of_interface_[now.in_force->interface].insert(key);
   }
   step.forward.insert(key);
 }
@@ -202,12 +216,23 @@ void Planner::claim(const std::string& key, EntryState& state, Forwarding now, S
 }
 
 void Planner::hold(const std::string& key, const Entry* was, const Entry* now, Step& step) {
+  const auto were = held_addresses(was);
+  const auto are = held_addresses(now);
+  if (were == are) return;
   step.addresses_changed = true;
-  if (was != nullptr) {
-    for (const auto& prefix : was->addresses) erase_member(held_, prefix.address, key);
+  // Who else holds an address may be told of it, or no longer.
+  const auto note_others = [&](const IpAddress& address) {
+    const auto found = held_.find(address);
+    if (found == held_.end()) return;
+    for (const auto& [other, held] : found->second) step.problems.insert(other);
+  };
+  for (const auto& address : were) {
+    erase_member(held_, address.prefix.address, key);
+    note_others(address.prefix.address);
   }
-  if (now != nullptr) {
-    for (const auto& prefix : now->addresses) held_[prefix.address].insert_or_assign(key, VipAddress{prefix, {}});
+  for (const auto& address : are) {
+    held_[address.prefix.address].insert_or_assign(key, address);
+    note_others(address.prefix.address);
   }
 }
 
@@ -273,6 +298,11 @@ std::vector<Problem> Planner::problems_of(const std::string& key) const {
   for (const auto& [service_key, service] : state.forwarding.virtual_services) {
     const auto& winner = claims_.at(service_key).begin()->first;
     if (winner != key) clashes.push_back(clash_remark(service_key, winner));
+  }
+  for (const auto& address : held_addresses(state.judgement.in_force.get())) {
+    const auto& [holder, held] = *held_.at(address.prefix.address).begin();
+    auto remark = holder == key ? std::nullopt : shared_address_remark(address, held, holder);
+    if (remark) clashes.push_back(std::move(*remark));
   }
   return entry_problems(entry_object(snapshot_.options(), key), state.judgement, state.forwarding, clashes);
 }

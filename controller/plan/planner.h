@@ -70,8 +70,9 @@ class Planner {
     PlanChange change;
   };
 
-  PlanChange replan(const Touched& touched, bool interfaces_changed);
-  void find_dirty(const Touched& touched, bool interfaces_changed, Step& step);
+  PlanChange replan(const Touched& touched, bool subnets_changed, std::set<std::string> to_judge = {});
+  void find_dirty(const Touched& touched, bool subnets_changed, Step& step);
+  [[nodiscard]] std::set<std::string> entries_with_changed_interface(const std::vector<HostInterface>& were) const;
   void diff_config_map(Step& step);
   void judge(const std::string& key, Step& step);
   void put_in_force(const std::string& key, EntryState& state, Judgement judgement, Step& step);
@@ -96,6 +97,7 @@ class Planner {
   std::map<IpAddress, std::set<std::string>> entries_of_address_;  // every address an entry names, held or not
   std::map<IpAddress, std::map<std::string, VipAddress>> held_;    // by entry: the first by key counts
   std::map<VirtualServiceKey, std::map<std::string, std::shared_ptr<const VirtualServicePlan>>> claims_;  // likewise
+  std::map<std::string, std::set<std::string>> entries_of_interface_;  // those that an entry in force names
   Problems node_problems_;
   VipPlan plan_;
   PlanCounters counters_;

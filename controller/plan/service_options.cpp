@@ -3,80 +3,77 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
+
+#include "controller/plan/health_check.h"
+#include "controller/plan/user_text.h"
 
 namespace vipkeeper::plan {
 
 namespace {
 
-constexpr std::array<std::string_view, 14> schedulers = {"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh",
-                                                         "sh", "sed", "nq", "fo",  "ovf",  "mh",    "twos"};
-
-std::string scheduler_names() {
-  std::string text;
-  for (const auto name : schedulers) text.append(text.empty() ? "" : ", ").append(name);
-  return text;
+// A check may be a mapping; everything else is a word.
+YamlValue annotation_value(const ServiceOption& option, const std::string& text, const std::string& path,
+                           Complaints& complaints) {
+  if (option.field != "healthCheck")
+    return {.type = YamlValue::Type::scalar, .text = text, .elements = {}, .members = {}};
+  auto value = parse_yaml(text);
+  if (value) return std::move(*value);
+  complaints.add(path, value.error().message);
+  return {};
 }
 
-// One annotation's value into the options; what is wrong with it otherwise.
-std::string take_annotation(const std::string& name, std::string_view value, ServiceOptions& options) {
-  if (name == "method") {
-    const auto method = parse_method(value);
-    if (!method) return "is none of NAT, DR, TUN and PROXY (in capitals)";
-    options.method = *method;
-  } else if (name == "scheduler") {
-    if (!is_scheduler(value)) return "is none of " + scheduler_names();
-    options.scheduler = value;
-  } else if (name == "persistence") {
-    const auto seconds = parse_seconds(value);
-    if (!seconds) return "is no duration of up to 31 days like 90s, 30m, 1h or seconds";
-    options.persistence_seconds = *seconds;
-  } else if (name == "masquerade") {
-    if (value == "always" || value == "never") return "is not available yet: only auto is";
-    if (value != "auto") return "is none of auto, always and never";
-  } else if (name == "health-check") {
-    if (value == "http" || value == "https" || value == "udp") return "is not available yet: only tcp and none are";
-    if (value != "tcp" && value != "none") return "is none of tcp, http, https, udp and none";
-    options.check = value == "tcp" ? HealthCheck::tcp : HealthCheck::none;
-  } else {
-    return "is not an option: method, scheduler, persistence, masquerade and health-check are";
+// What the Service's annotations say of what the entry does not; a bad one says nothing.
+void take_annotations(const ServiceReference& reference, const objects::Service& service, ServiceSays& says,
+                      std::vector<Remark>& remarks) {
+  const ServiceSays entry = says;
+  for (const auto& [name, text] : service.annotations) {
+    const auto path = fmt::format("annotation vipkeeper.io/{} of Service {}", one_line(name), reference.to_string());
+    Complaints complaints;
+    const auto option = std::ranges::find(all_service_options(), name, &ServiceOption::annotation);
+    if (option == all_service_options().end()) {
+      std::vector<std::string_view> known;
+      for (const auto& each : all_service_options()) known.push_back(each.annotation);
+      complaints.add(path, unknown_name("option", name, known));
+    } else if (!option->said(entry)) {
+      ServiceSays taken = says;
+      const auto value = annotation_value(*option, text, path, complaints);
+      if (complaints.list().empty()) option->read(value, path, taken, complaints);
+      if (complaints.list().empty()) says = std::move(taken);
+    }
+    for (const auto& complaint : complaints.list()) remarks.push_back({Severity::warning, complaint + "; left out"});
   }
-  return {};
+}
+
+// What the engine cannot do yet is left out, and said.
+void settle(const ServiceReference& reference, const ServiceSays& says, ServiceOptions& options) {
+  const auto type = options.check.type;
+  if (type != CheckType::tcp && type != CheckType::none) {
+    options.check = {};
+    options.remarks.push_back(
+        {Severity::error, fmt::format("health check {} of Service {} is not available yet: TCP ports are checked by a "
+                                      "connection instead, others not at all; write tcp or none",
+                                      to_string(type), reference.to_string())});
+  }
+  if (says.masquerade == Masquerade::always) {
+    options.remarks.push_back(
+        {Severity::error, fmt::format("masquerade always of Service {} is not available yet: left out, the rest is "
+                                      "served; masquerade on the nodes, or write auto",
+                                      reference.to_string())});
+  }
 }
 
 }  // namespace
 
 ServiceOptions service_options(const ServiceReference& reference, const objects::Service& service) {
   ServiceOptions options;
-  options.persistence_seconds = service.affinity_seconds.value_or(0);
-  for (const auto& [name, value] : service.annotations) {
-    const std::string why = take_annotation(name, trimmed(value), options);
-    if (why.empty()) continue;
-    options.remarks.push_back(
-        {Severity::warning, fmt::format("annotation vipkeeper.io/{} of Service {}: {} {}; left out", name,
-                                        reference.to_string(), quoted(value), why)});
-  }
-  if (reference.method) options.method = *reference.method;
+  ServiceSays says = reference.says;
+  take_annotations(reference, service, says, options.remarks);
+  options.method = says.method.value_or(options.method);
+  options.scheduler = says.scheduler.value_or(options.scheduler);
+  options.persistence_seconds = says.persistence_seconds.value_or(service.affinity_seconds.value_or(0));
+  options.check = says.check.value_or(options.check);
+  settle(reference, says, options);
   return options;
 }
-
-std::optional<std::uint32_t> parse_seconds(std::string_view text) {
-  constexpr std::uint64_t longest = 31ULL * 24 * 3600;
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || number > longest) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (unit == "m") {
-    number *= 60;
-  } else if (unit == "h") {
-    number *= 3600;
-  } else if (!unit.empty() && unit != "s") {
-    return std::nullopt;
-  }
-  return number <= longest ? std::optional(static_cast<std::uint32_t>(number)) : std::nullopt;
-}
-
-bool is_scheduler(std::string_view name) { return std::ranges::find(schedulers, name) != schedulers.end(); }
 
 }  // namespace vipkeeper::plan

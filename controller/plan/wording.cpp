@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/plan/user_text.h"
+
 namespace vipkeeper::plan {
 
 std::string config_map_object(const PlanOptions& options) {
@@ -36,6 +38,19 @@ Remark clash_remark(const VirtualServiceKey& key, const std::string& winner) {
           fmt::format("{} is served by the entry {}, whose key sorts first: left out here; use another "
                       "address or port",
                       key.to_string(), quoted(winner))};
+}
+
+std::optional<Remark> shared_address_remark(const VipAddress& said, const VipAddress& held, const std::string& holder) {
+  const bool other_length =
+      said.prefix.length != held.prefix.length && said.prefix.length != said.prefix.address.bit_length();
+  const bool other_interface = said.interface != held.interface && !said.interface.empty();
+  if (!other_length && !other_interface) return std::nullopt;
+  const auto shown = [](const VipAddress& address) {
+    return address.prefix.to_string() + (address.interface.empty() ? "" : " on " + address.interface);
+  };
+  return Remark{Severity::warning,
+                fmt::format("{} is held as {}, as the entry {} says, whose key sorts first: let both say the same",
+                            shown(said), shown(held), quoted(holder))};
 }
 
 std::vector<Problem> entry_problems(const std::string& object, const Judgement& judgement, const Forwarding& forwarding,

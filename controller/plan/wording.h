@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ std::vector<Problem> config_map_problems(const Snapshot& snapshot);
 
 // The loser's words where two entries claim one virtual service.
 Remark clash_remark(const VirtualServiceKey& key, const std::string& winner);
+
+// What an entry that says more of an address than its holder does is told; nothing where the two agree, or it says
+// nothing: an address alone goes with everything. The holder is the entry whose key sorts first.
+std::optional<Remark> shared_address_remark(const VipAddress& said, const VipAddress& held, const std::string& holder);
 
 // An entry's remarks, as problems of it.
 std::vector<Problem> entry_problems(const std::string& object, const Judgement& judgement, const Forwarding& forwarding,

@@ -55,6 +55,7 @@ std::vector<Values> address_values(const std::vector<plan::VipAddress>& addresse
     Values values;
     values.text("address", address.prefix.to_string());
     values.optional_text("device", address.interface);
+    values.flag("untracked", !address.tracked);
     result.push_back(std::move(values));
   }
   return result;
@@ -91,13 +92,22 @@ Values values_of(const plan::VirtualServicePlan& service) {
   values.text("method", std::string(plan::to_string(service.method)));
   const auto persistence = service.persistence_seconds;
   values.optional_text("persistence", persistence == 0 ? std::string() : std::to_string(persistence));
+  const auto& check = service.check;
+  const auto optional_number = [](const std::optional<std::uint32_t>& number) {
+    return number ? std::to_string(*number) : std::string();
+  };
+  values.text("interval", std::to_string(check.interval_seconds));
+  values.text("timeout", std::to_string(check.timeout_seconds));
+  values.optional_text("retries", optional_number(check.retries));
+  values.optional_text("retry_delay", optional_number(check.retry_seconds));
   std::vector<Values> servers;
   for (const auto& server : service.real_servers) {
     auto& added = servers.emplace_back();
     added.text("address", server.address.to_string());
     added.text("port", std::to_string(server.port));
     added.text("weight", std::to_string(server.weight));
-    added.flag("tcp_check", service.check == plan::HealthCheck::tcp);
+    added.text("check_port", std::to_string(check.port != 0 ? check.port : server.port));
+    added.flag("tcp_check", check.type == plan::CheckType::tcp);
   }
   values.list("real_servers", std::move(servers));
   return values;

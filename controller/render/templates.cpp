@@ -28,10 +28,13 @@ const std::map<std::string, Schema>& schemas() {
       {"globals.mustache", {}},
       {"vrrp_instance.mustache",
        {{"name", "interface", "vrid", "priority", "advert_int", "notify", "unicast", "source", "has_excluded"},
-        {{"peers", {"address"}}, {"addresses", {"address", "device"}}, {"excluded_addresses", {"address", "device"}}}}},
+        {{"peers", {"address"}},
+         {"addresses", {"address", "device", "untracked"}},
+         {"excluded_addresses", {"address", "device", "untracked"}}}}},
       {"virtual_server.mustache",
-       {{"service", "address", "port", "protocol", "scheduler", "method", "persistence"},
-        {{"real_servers", {"address", "port", "weight", "tcp_check"}}}}},
+       {{"service", "address", "port", "protocol", "scheduler", "method", "persistence", "interval", "timeout",
+         "retries", "retry_delay"},
+        {{"real_servers", {"address", "port", "weight", "tcp_check", "check_port"}}}}},
   };
   return all;
 }

@@ -29,6 +29,7 @@ class Churn {
     if (below(5) != 0) result.push_back({"eth0", cidr("10.0.0.4/24")});
     if (below(2) != 0) result.push_back({"eth1", cidr(pick<std::string_view>({"10.0.0.60/28", "10.0.1.1/24"}))});
     if (below(2) != 0) result.push_back({"eth0", cidr("10.0.0.50/32")});
+    if (below(3) == 0) result.push_back({"eth9", cidr("0.0.0.0/32")});
     return result;
   }
 
@@ -71,8 +72,44 @@ class Churn {
       data[key] = pick<std::string_view>({"", "default/a", "default/b", "default/c", "default/a:DR", "default/b:PROXY",
                                           "default/c:XNATX", "default/a:nat", "nonsense", "other/a", "a/b/c"});
     }
+    for (unsigned i = 0; i < below(4); ++i) {
+      data[pick<std::string_view>({"a", "web", "Z", "10.0.0.50", "10.0.0.51"})] = extended();
+    }
     if (below(6) == 0) data["README"] = "hello";
     return entries(data);
+  }
+
+  // An entry of the extended form; one in six is bad.
+  std::string extended() {
+    if (below(6) == 0) {
+      return pick<std::string_view>({"{", "addresses: []", "adresses: 10.0.0.50", "addresses: 127.0.0.1",
+                                     "addresses: 10.0.0.50\nservices: [{service: a}]"});
+    }
+    std::string text = "addresses: [" + extended_address();
+    if (below(3) == 0) text += ", " + extended_address();
+    if (below(4) == 0) text += ", \"2001:db8::" + number() + "\"";
+    text += "]\n";
+    if (below(3) == 0) text += "interface: " + pick<std::string_view>({"eth0", "eth1", "eth9"}) + "\n";
+    if (below(3) == 0) return text;
+    text += "services:\n";
+    for (unsigned i = 0; i <= below(3); ++i) text += "- {service: default/" + name() + extended_options() + "}\n";
+    return text;
+  }
+
+  std::string extended_address() { return vip() + pick<std::string_view>({"", "", "/24", "/26", "/31"}); }
+
+  std::string extended_options() {
+    std::string text;
+    if (below(3) == 0) text += pick<std::string_view>({", ports: [p0]", ", ports: 80", ", ports: [81/udp, p1]"});
+    if (below(4) == 0) text += pick<std::string_view>({", method: DR", ", method: TUN", ", method: PROXY"});
+    if (below(4) == 0) text += pick<std::string_view>({", scheduler: mh", ", scheduler: rr"});
+    if (below(4) == 0) text += pick<std::string_view>({", persistence: 30m", ", persistence: 0"});
+    if (below(6) == 0) text += pick<std::string_view>({", masquerade: always", ", masquerade: never"});
+    if (below(4) == 0) {
+      text += pick<std::string_view>({", healthCheck: none", ", healthCheck: {type: http, path: /x}",
+                                      ", healthCheck: {port: 8081, interval: 1m, retries: 3, retryInterval: 2s}"});
+    }
+    return text;
   }
 
   objects::ObjectChange service_change() {
@@ -87,6 +124,7 @@ class Churn {
     if (below(5) == 0) result.type = "ExternalName";
     if (below(4) == 0) result.annotations["scheduler"] = pick<std::string_view>({"rr", "best"});
     if (below(6) == 0) result.annotations["method"] = pick<std::string_view>({"DR", "TUN"});
+    if (below(6) == 0) result.annotations["health-check"] = pick<std::string_view>({"none", "{interval: 9s}", "udp"});
     if (below(3) == 0) result.cluster_ips = {ip(vip())};
     if (below(5) == 0) result.affinity_seconds = 10800;
     return is(of, result);

@@ -2,19 +2,24 @@
 
 #include <catch2/catch.hpp>
 
+#include "controller/plan/user_text.h"
+
 namespace vipkeeper::plan {
 namespace {
 
 // "bare", "ns/svc", "ns/svc NAT", with " (warned)" behind, or "refused: MESSAGE".
 std::string outcome(std::string_view key, std::string_view value) {
   const auto entry = parse_entry(key, value);
-  if (!entry) return "refused: " + entry.error().message;
+  if (!entry) {
+    REQUIRE(entry.error().size() == 1);
+    return "refused: " + entry.error().front();
+  }
   REQUIRE(entry->addresses.size() == 1);
   CHECK(entry->addresses[0].length == 32);
   std::string text = "bare";
   if (!entry->services.empty()) {
     text = entry->services[0].to_string();
-    if (entry->services[0].method) text += " " + std::string(to_string(*entry->services[0].method));
+    if (const auto method = entry->services[0].says.method) text += " " + std::string(to_string(*method));
   }
   for (const auto& warning : entry->warnings) text += " (" + warning + ")";
   return text;
@@ -58,7 +63,6 @@ TEST_CASE("values of the original's form that are served", "[plan][configmap][gr
 TEST_CASE("values of the original's form that are refused", "[plan][configmap][grammar]") {
   const std::string form = ": write namespace/service[:NAT|DR|PROXY], or \"\" for an address alone";
   const Row rows[] = {
-      {"services:\n- service: default/web\n", "the extended form (a YAML mapping) is not available yet"},
       {"web", "value \"web\" names no Service"},
       {"web:NAT", "value \"web:NAT\" names no Service"},
       {":DR", "value \":DR\" names no Service"},
@@ -94,8 +98,8 @@ TEST_CASE("keys are strict IPv4 addresses with white space dropped around", "[pl
     INFO("key [" << key << "]");
     const auto entry = parse_entry(key, "");
     REQUIRE_FALSE(entry);
-    CHECK(entry.error().code == ErrorCode::invalid_input);
-    CHECK(entry.error().message.starts_with("key \""));
+    REQUIRE(entry.error().size() == 1);
+    CHECK(entry.error().front().starts_with("key \""));
   }
 }
 

@@ -32,8 +32,8 @@ TEST_CASE("an entry holds its address and serves every port of its Service", "[p
                                           "udp 10.0.0.50:53 NAT wlc default/dns -> 10.2.0.7:5353",
                                           "tcp 10.0.0.50:9153 NAT wlc default/dns -> 10.2.0.7:9153"});
   CHECK(problems(planner.plan()).empty());
-  CHECK(planner.plan().virtual_services.begin()->second->check == HealthCheck::tcp);
-  CHECK(std::next(planner.plan().virtual_services.begin())->second->check == HealthCheck::none);
+  CHECK(planner.plan().virtual_services.begin()->second->check.type == CheckType::tcp);
+  CHECK(std::next(planner.plan().virtual_services.begin())->second->check.type == CheckType::none);
 }
 
 TEST_CASE("the Virtual Router takes its values from flags and Nodes", "[plan][services]") {
@@ -132,9 +132,7 @@ TEST_CASE("methods: entry, then annotation, then NAT; PROXY and DR within their 
       {"default/web:NAT", "DR", "NAT wlc default/web -> 10.2.0.5:80", ""},
       {"default/web:PROXY", "", "NAT wlc default/web -> 10.2.0.5:80",
        "warning method PROXY of Service default/web is served as NAT: it needs --proxy-protocol-mode"},
-      {"default/web", "TUN", "",
-       "error method TUN of Service default/web is not available yet: the address is held, nothing is forwarded; use "
-       "NAT or DR"},
+      {"default/web", "TUN", "TUN wlc default/web -> 10.2.0.5:80", ""},
       {"default/web", "dr", "NAT wlc default/web -> 10.2.0.5:80",
        "warning annotation vipkeeper.io/method of Service default/web: \"dr\" is none of NAT, DR, TUN and PROXY (in "
        "capitals); left out"},
@@ -185,42 +183,54 @@ TEST_CASE("scheduler, persistence and health check come from annotations, persis
     std::optional<std::uint32_t> affinity;
     const char* scheduler;
     std::uint32_t persistence;
-    HealthCheck check;
+    CheckType check;
     const char* warning;
   };
   const Row rows[] = {
-      {{}, {}, "wlc", 0, HealthCheck::tcp, ""},
-      {{}, 10800, "wlc", 10800, HealthCheck::tcp, ""},
-      {{{"scheduler", "mh"}, {"persistence", "30m"}}, 10800, "mh", 1800, HealthCheck::tcp, ""},
-      {{{"scheduler", " rr\n"}, {"persistence", "0"}}, 10800, "rr", 0, HealthCheck::tcp, ""},
-      {{{"persistence", "90s"}, {"health-check", "none"}, {"masquerade", "auto"}},
-       {},
-       "wlc",
-       90,
-       HealthCheck::none,
-       ""},
-      {{{"persistence", "1h"}, {"health-check", "tcp"}}, {}, "wlc", 3600, HealthCheck::tcp, ""},
+      {{}, {}, "wlc", 0, CheckType::tcp, ""},
+      {{}, 10800, "wlc", 10800, CheckType::tcp, ""},
+      {{{"scheduler", "mh"}, {"persistence", "30m"}}, 10800, "mh", 1800, CheckType::tcp, ""},
+      {{{"scheduler", " rr\n"}, {"persistence", "0"}}, 10800, "rr", 0, CheckType::tcp, ""},
+      {{{"persistence", "90s"}, {"health-check", "none"}, {"masquerade", "auto"}}, {}, "wlc", 90, CheckType::none, ""},
+      {{{"persistence", "1h"}, {"health-check", "tcp"}}, {}, "wlc", 3600, CheckType::tcp, ""},
       {{{"scheduler", "best"}},
        {},
        "wlc",
        0,
-       HealthCheck::tcp,
+       CheckType::tcp,
        "vipkeeper.io/scheduler of Service default/web: \"best\" is none of"},
       {{{"persistence", "1d"}},
        60,
        "wlc",
        60,
-       HealthCheck::tcp,
+       CheckType::tcp,
        "vipkeeper.io/persistence of Service default/web: \"1d\" is no duration"},
-      {{{"persistence", "745h"}}, {}, "wlc", 0, HealthCheck::tcp, "\"745h\" is no duration of up to 31 days"},
-      {{{"health-check", "https"}}, {}, "wlc", 0, HealthCheck::tcp, "\"https\" is not available yet"},
-      {{{"masquerade", "always"}}, {}, "wlc", 0, HealthCheck::tcp, "\"always\" is not available yet"},
+      {{{"persistence", "745h"}}, {}, "wlc", 0, CheckType::tcp, "\"745h\" is no duration of up to 31 days"},
       {{{"sheduler", "rr"}},
        {},
        "wlc",
        0,
-       HealthCheck::tcp,
-       "vipkeeper.io/sheduler of Service default/web: \"rr\" is not an option"},
+       CheckType::tcp,
+       "vipkeeper.io/sheduler of Service default/web: unknown option \"sheduler\": did you mean scheduler?"},
+      {{{"colour", "rr"}},
+       {},
+       "wlc",
+       0,
+       CheckType::tcp,
+       "vipkeeper.io/colour of Service default/web: unknown option \"colour\": there are method, scheduler, "
+       "persistence, masquerade, health-check"},
+      {{{"health-check", "{type: tcp, intervall: 9s}"}},
+       {},
+       "wlc",
+       0,
+       CheckType::tcp,
+       "vipkeeper.io/health-check of Service default/web: unknown field \"intervall\": did you mean interval?"},
+      {{{"health-check", "{type"}},
+       {},
+       "wlc",
+       0,
+       CheckType::tcp,
+       "vipkeeper.io/health-check of Service default/web: line 1"},
   };
   for (const auto& row : rows) {
     auto with = service({port(80, 80)}, row.annotations);
@@ -233,7 +243,7 @@ TEST_CASE("scheduler, persistence and health check come from annotations, persis
     INFO(shown(planned));
     CHECK(planned.scheduler == row.scheduler);
     CHECK(planned.persistence_seconds == row.persistence);
-    CHECK(planned.check == row.check);
+    CHECK(planned.check.type == row.check);
     const auto all = problems(planner.plan());
     if (*row.warning == '\0') {
       CHECK(all.empty());

@@ -109,7 +109,7 @@ inline std::vector<std::string> held(const VipPlan& plan) {
   if (plan.vrrp == nullptr) return result;
   for (const auto& address : plan.vrrp->addresses) {
     const auto device = address.interface.empty() ? "" : " dev " + address.interface;
-    result.push_back(address.prefix.to_string() + device);
+    result.push_back(address.prefix.to_string() + device + (address.tracked ? "" : " no_track"));
   }
   return result;
 }

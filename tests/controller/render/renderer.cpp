@@ -106,7 +106,7 @@ TEST_CASE("the text with unicast, notify, excluded addresses, DR, persistence an
   dns.method = plan::Method::direct;
   dns.scheduler = "sh";
   dns.persistence_seconds = 1800;
-  dns.check = plan::HealthCheck::none;
+  dns.check.type = plan::CheckType::none;
   dns.real_servers = {{.address = ip("10.2.68.7"), .port = 53}};
   CHECK(text_of(with(vrrp, {dns})) == R"(global_defs {
   vrrp_version 3

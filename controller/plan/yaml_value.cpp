@@ -1,0 +1,109 @@
+#include "controller/plan/yaml_value.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+
+#include "controller/plan/user_text.h"
+
+namespace vipkeeper::plan {
+
+namespace {
+
+constexpr std::size_t longest_text = 65'536;
+// Aliases may name other aliases ("billion laughs"), and a list itself.
+constexpr std::size_t most_values = 10'000;
+constexpr std::size_t deepest = 16;
+
+std::string at(const YAML::Mark& mark, std::string_view message) {
+  return mark.is_null() ? std::string(message) : fmt::format("line {}: {}", mark.line + 1, message);
+}
+
+// The library's nodes -> our values; the first fault ends it.
+class Copy {
+ public:
+  YamlValue value(const YAML::Node& node, std::size_t depth) {
+    YamlValue result;
+    if (failure_) return result;
+    if (++count_ > most_values || depth > deepest) {
+      failure_ =
+          at(node.Mark(), fmt::format("more than {} values, or more than {} inside each other", most_values, deepest));
+      return result;
+    }
+    switch (node.Type()) {
+      case YAML::NodeType::Scalar:
+        result.type = YamlValue::Type::scalar;
+        result.text = node.Scalar();
+        break;
+      case YAML::NodeType::Sequence:
+        result.type = YamlValue::Type::list;
+        for (const auto& element : node) result.elements.push_back(value(element, depth + 1));
+        break;
+      case YAML::NodeType::Map:
+        result.type = YamlValue::Type::mapping;
+        for (const auto& member : node) add_member(member.first, member.second, depth, result);
+        break;
+      default:
+        break;
+    }
+    return result;
+  }
+
+  [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
+
+ private:
+  void add_member(const YAML::Node& key, const YAML::Node& node, std::size_t depth, YamlValue& into) {
+    if (failure_) return;
+    if (!key.IsScalar()) {
+      failure_ = at(key.Mark(), "a key that is no plain word");
+      return;
+    }
+    const auto& name = key.Scalar();
+    if (std::ranges::find(into.members, name, &std::pair<std::string, YamlValue>::first) != into.members.end()) {
+      failure_ = at(key.Mark(), fmt::format("the key {} comes twice", quoted(name)));
+      return;
+    }
+    into.members.emplace_back(name, value(node, depth + 1));
+  }
+
+  std::size_t count_ = 0;
+  std::optional<std::string> failure_;
+};
+
+}  // namespace
+
+std::string_view describe(YamlValue::Type type) {
+  switch (type) {
+    case YamlValue::Type::null:
+      return "nothing";
+    case YamlValue::Type::scalar:
+      return "a single value";
+    case YamlValue::Type::list:
+      return "a list";
+    case YamlValue::Type::mapping:
+      return "a mapping";
+  }
+  return "?";
+}
+
+Result<YamlValue> parse_yaml(std::string_view text) try {
+  const auto bad = [](std::string message) { return failure(ErrorCode::invalid_input, std::move(message)); };
+  if (text.size() > longest_text) return bad(fmt::format("more than {} bytes", longest_text));
+  const auto documents = YAML::LoadAll(std::string(text));
+  if (documents.empty()) return YamlValue{};
+  if (documents.size() > 1) return bad("several documents (---): one is enough");
+  Copy copy;
+  auto value = copy.value(documents.front(), 0);
+  if (copy.failure()) return bad(*copy.failure());
+  return value;
+} catch (const YAML::Exception& problem) {
+  return failure(ErrorCode::invalid_input, at(problem.mark, one_line(problem.msg)));
+} catch (const std::exception& problem) {
+  return failure(ErrorCode::invalid_input, one_line(problem.what()));
+}
+
+}  // namespace vipkeeper::plan

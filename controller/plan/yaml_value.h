@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace vipkeeper::plan {
+
+// A YAML document as a plain tree, with scalars as they are written: what a value means is its reader's.
+struct YamlValue {
+  enum class Type : std::uint8_t { null, scalar, list, mapping };
+  Type type = Type::null;
+  std::string text;                                        // of a scalar
+  std::vector<YamlValue> elements;                         // of a list
+  std::vector<std::pair<std::string, YamlValue>> members;  // of a mapping, in the order of the text, no key twice
+};
+
+// "a list", "a mapping", ...
+std::string_view describe(YamlValue::Type type);
+
+// The one document of a text; an empty text is null. The Error says what is wrong, and in which line where that is
+// known: no YAML, a key that comes twice, several documents, more values than an entry could need.
+Result<YamlValue> parse_yaml(std::string_view text);
+
+}  // namespace vipkeeper::plan
