@@ -82,28 +82,26 @@ class ControlPlane:
         """From nothing: an empty etcd, an API server that is ready, and rbac/ applied."""
         self.stop()
         self.watch_cache, self.etcd_program = watch_cache, etcd or self.default_etcd
-        self._remove_data()
+        subprocess.run(["rm", "-rf", self.directory / "etcd"], check=True)
+        self.etcd_ports = [free_port("127.0.0.1"), free_port("127.0.0.1")]
         self.start_etcd()
         self.start_api_server()
         wait_for(lambda: self.request("GET", "/api/v1/namespaces/kube-system")[0] == 200, 30, "the namespace kube-system")
         self.apply_rbac()
 
     def start_etcd(self):
-        """Starts etcd with the data that is there."""
-        for attempt in range(5):
-            self.etcd_port, peer = free_port("127.0.0.1"), free_port("127.0.0.1")
-            url, peer_url = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{peer}"
-            self._spawn("etcd", [
-                self.etcd_program, "--data-dir", self.directory / "etcd", "--name=tests", "--unsafe-no-fsync", "--log-level=warn",
-                "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer_url,
-                "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"tests={peer_url}"], {"ETCD_UNSUPPORTED_ARCH": ""})
-            if self._wait("etcd", lambda: get(self.etcd_port, "/health") == 200, attempt == 4):
-                return
+        """Starts etcd with the data that is there, where the API server looks for it."""
+        url, peer_url = (f"http://127.0.0.1:{port}" for port in self.etcd_ports)
+        self._spawn("etcd", [
+            self.etcd_program, "--data-dir", self.directory / "etcd", "--name=tests", "--unsafe-no-fsync", "--log-level=warn",
+            "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer_url,
+            "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"tests={peer_url}"])
+        self._wait("etcd", lambda: get(self.etcd_ports[0], "/health") == 200)
 
     def start_api_server(self, wait=True):
         at = self.directory
         self._spawn("kube-apiserver", [
-            self.programs["KUBE_APISERVER"], f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
+            self.programs["KUBE_APISERVER"], f"--etcd-servers=http://127.0.0.1:{self.etcd_ports[0]}",
             f"--bind-address={self.address}", f"--advertise-address={self.address}", f"--secure-port={self.port}",
             "--endpoint-reconciler-type=none", f"--tls-cert-file={at}/server.crt", f"--tls-private-key-file={at}/server.key",
             f"--client-ca-file={at}/client-ca.crt", "--authorization-mode=RBAC", f"--service-cluster-ip-range={SERVICE_RANGE}",
@@ -114,7 +112,7 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount", "--allow-privileged=true", "--profiling=false",
             f"--watch-cache={'true' if self.watch_cache else 'false'}"])
         if wait:
-            self._wait("kube-apiserver", self.ready, True)
+            self._wait("kube-apiserver", self.ready)
 
     def stop(self):
         """Both gone, at once: a SIGTERM would be a minute's drain."""
@@ -157,7 +155,8 @@ class ControlPlane:
                                  ("ServiceAccount", ("kube-system",)), ("RoleBinding", ("kube-system",)), ("Node", ("",)),
                                  ("Event", ("kube-system", "default"))):
             for namespace in namespaces:
-                self._checked("DELETE", path_of(kind, namespace), {"gracePeriodSeconds": 0})
+                # All but the API server's own Service.
+                self._checked("DELETE", path_of(kind, namespace) + "?fieldSelector=metadata.name!%3Dkubernetes", {"gracePeriodSeconds": 0})
         for kind in ("ClusterRole", "ClusterRoleBinding"):
             self.delete(kind, "vipkeeper", "")
         self.apply_rbac()
@@ -269,7 +268,7 @@ class ControlPlane:
         self.etcdctl("compact", str(json.loads(version)[0]["Status"]["header"]["revision"]))
 
     def etcdctl(self, *arguments):
-        done = subprocess.run([self.programs["ETCDCTL"], "--endpoints", f"127.0.0.1:{self.etcd_port}", *arguments],
+        done = subprocess.run([self.programs["ETCDCTL"], "--endpoints", f"127.0.0.1:{self.etcd_ports[0]}", *arguments],
                               capture_output=True, text=True, timeout=20, env={**os.environ, "ETCDCTL_API": "3"})
         if done.returncode != 0:
             raise ControlPlaneError(f"etcdctl {' '.join(arguments)}: {done.stderr.strip()}")
@@ -282,7 +281,7 @@ class ControlPlane:
                                                          "limitResponse": {"type": "Reject"}}}}
         everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
         schema = {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema", "metadata": {"name": "storm"},
-                  "spec": {"priorityLevelConfiguration": {"name": "storm"}, "matchingPrecedence": 1, "rules": [{
+                  "spec": {"priorityLevelConfiguration": {"name": "storm"}, "matchingPrecedence": 2, "rules": [{
                       "subjects": [{"kind": "ServiceAccount", "serviceAccount": {"name": "vipkeeper", "namespace": "kube-system"}}],
                       "resourceRules": [everything],
                       "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]}]}}
@@ -363,27 +362,20 @@ class ControlPlane:
         context.load_cert_chain(self.directory / "admin.crt", self.directory / "admin.key")
         return context
 
-    def _spawn(self, name, argv, environment=None):
+    def _spawn(self, name, argv):
         def spawn():
             with open(self.directory / f"{name}.log", "ab") as log:
                 self.processes[name] = subprocess.Popen(
                     [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                    env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent)
+                    preexec_fn=die_with_parent)
         self._on_main_thread(spawn)
 
-    def _wait(self, name, ready, fatal):
+    def _wait(self, name, ready):
         deadline = time.monotonic() + 90
-        while time.monotonic() < deadline and self.running(name):
-            if ready():
-                return True
+        while not ready():
+            if not self.running(name) or time.monotonic() > deadline:
+                raise ControlPlaneError(f"{name} did not get ready; its log ends:\n{self.log(name)}")
             time.sleep(0.05)
-        if fatal:
-            raise ControlPlaneError(f"{name} did not get ready; its log ends:\n{self.log(name)}")
-        self.kill(name)
-        return False
-
-    def _remove_data(self):
-        subprocess.run(["rm", "-rf", self.directory / "etcd"], check=True)
 
 
 def wait_for(condition, seconds, what):
