@@ -5,6 +5,7 @@
 #   cli         the release program as a newcomer meets it: usage, exit codes, messages
 #   house       the rules of the tree: pure folders, direction of includes, headers alone, deployment files, documents
 #   lab         real kernels and real peers: namespaces inside a User Mode Linux guest; needs root
+#   cluster     the lab's nodes in a cluster: a real API server and etcd, built once by tests/kubernetes/build; needs root
 #   asan-ubsan, tsan    `unit` again, under the sanitizers
 #   fuzz        each fuzzer for FUZZ_SECONDS (20)
 #   lint        clang-format and clang-tidy
@@ -64,6 +65,15 @@ lab() {
   told $? "$results/lab/lab.xml"
 }
 
+# Where the programs are is found out by the user who built them: root has another home.
+cluster() {
+  local -a programs
+  mapfile -t programs < <(tests/kubernetes/build --print)
+  mkdir -p "$results/cluster"
+  "${as_root[@]}" env "${programs[@]}" tests/lab/run --control-plane --junitxml "$results/cluster/cluster.xml"
+  told $? "$results/cluster/cluster.xml"
+}
+
 fuzzers() {
   scripts/run_fuzzers.py --results "$results/fuzz"
   told $? "$results/fuzz/fuzz.xml"
@@ -101,6 +111,12 @@ for ring in "$@"; do
       stage "setup for lab" scripts/setup.sh build lab && stage "build release" scripts/build.sh release vipkeeper &&
         stage "lab tests" lab
       ;;
+    cluster)
+      expected+=(cluster)
+      stage "setup for cluster" scripts/setup.sh build lab kubernetes &&
+        stage "build for cluster" scripts/build.sh release vipkeeper &&
+        stage "build of Kubernetes" tests/kubernetes/build && stage "cluster tests" cluster
+      ;;
     fuzz)
       expected+=(fuzz)
       stage "setup for fuzz" scripts/setup.sh build fuzz && stage "build fuzz" scripts/build.sh fuzz fuzzers &&
@@ -111,7 +127,7 @@ for ring in "$@"; do
       stage "setup for lint" scripts/setup.sh build lint && stage "lint" lint
       ;;
     *)
-      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, asan-ubsan, tsan, fuzz and lint" >&2
+      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, cluster, asan-ubsan, tsan, fuzz and lint" >&2
       exit 2
       ;;
   esac
