@@ -132,9 +132,11 @@ bool may_be_mapping(std::string_view value) {
 // Whether a mapping is what the original's form took: it names a Service, which no field does, and no field.
 bool is_original(const YamlValue& mapping) {
   const auto fields = extended_fields();
-  const auto is_field = [&](const auto& member) { return std::ranges::find(fields, member.first) != fields.end(); };
+  const auto is_field = [&](const YamlMember& member) {
+    return std::ranges::find(fields, member.name) != fields.end();
+  };
   return std::ranges::none_of(mapping.members, is_field) &&
-         std::ranges::any_of(mapping.members, [](const auto& member) { return member.first.contains('/'); });
+         std::ranges::any_of(mapping.members, [](const YamlMember& member) { return member.name.contains('/'); });
 }
 
 // Whether a text that YAML does not take was meant as the extended form: its first line that says something begins with

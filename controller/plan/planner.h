@@ -44,8 +44,8 @@ class Planner {
   // Takes object changes in. Until `synced` was once true nothing is planned (an absent object may just not have come
   // yet), and the result is empty and not ready.
   PlanChange apply(std::span<const objects::ObjectChange> changes, bool synced);
-  // The addresses of this host's interfaces, all of them. Without a call: none, which is enough where the options give
-  // the interface and the address.
+  // This host's interfaces and their addresses, all of them. Without a call: none, which is enough where the options
+  // give the interface and the address.
   PlanChange set_interfaces(std::vector<HostInterface> interfaces);
 
   [[nodiscard]] const VipPlan& plan() const { return plan_; }

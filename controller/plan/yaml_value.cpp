@@ -63,11 +63,11 @@ class Copy {
       return;
     }
     const auto& name = key.Scalar();
-    if (std::ranges::find(into.members, name, &std::pair<std::string, YamlValue>::first) != into.members.end()) {
+    if (std::ranges::find(into.members, name, &YamlMember::name) != into.members.end()) {
       failure_ = at(key.Mark(), fmt::format("the key {} comes twice", quoted(name)));
       return;
     }
-    into.members.emplace_back(name, value(node, depth + 1));
+    into.members.push_back({name, value(node, depth + 1)});
   }
 
   std::size_t count_ = 0;

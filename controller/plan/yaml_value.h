@@ -3,20 +3,26 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
 
 namespace vipkeeper::plan {
 
+struct YamlMember;
+
 // A YAML document as a plain tree, with scalars as they are written: what a value means is its reader's.
 struct YamlValue {
   enum class Type : std::uint8_t { null, scalar, list, mapping };
   Type type = Type::null;
-  std::string text;                                        // of a scalar
-  std::vector<YamlValue> elements;                         // of a list
-  std::vector<std::pair<std::string, YamlValue>> members;  // of a mapping, in the order of the text, no key twice
+  std::string text;                 // of a scalar
+  std::vector<YamlValue> elements;  // of a list
+  std::vector<YamlMember> members;  // of a mapping, in the order of the text, no name twice
+};
+
+struct YamlMember {
+  std::string name;
+  YamlValue value;
 };
 
 // "a list", "a mapping", ...
