@@ -7,19 +7,35 @@ namespace vipkeeper::cmd {
 
 namespace {
 
-// glog's flags of the original, and what its ancestor in kubernetes/contrib had. They have no meaning here.
+// What kube-keepalived-vip took beside the flags below: glog's, and those of its ancestor in kubernetes/contrib,
+// kubectl's client flags among them. They have no meaning here.
 constexpr const char* retired_flags[] = {"--logtostderr", "--alsologtostderr", "--use-kubernetes-cluster-service",
-                                         "--watch-all-namespaces"};
-constexpr const char* retired_options[] = {"--vmodule",      "--stderrthreshold", "--log_backtrace_at", "--log_dir",
-                                           "--vrrp-version", "--password",        "--server",           "--namespace"};
+                                         "--watch-all-namespaces", "--insecure-skip-tls-verify"};
+constexpr const char* retired_options[] = {"--vmodule",
+                                           "--stderrthreshold",
+                                           "--log_backtrace_at",
+                                           "--log_dir",
+                                           "--vrrp-version",
+                                           "--password",
+                                           "--server,-s",
+                                           "--namespace",
+                                           "--cluster",
+                                           "--user",
+                                           "--username",
+                                           "--context",
+                                           "--api-version",
+                                           "--certificate-authority",
+                                           "--client-certificate",
+                                           "--client-key",
+                                           "--token"};
 
 void add_retired(CLI::App& app, RunFlags& flags) {
-  for (const char* name : retired_flags) {
-    app.add_flag_callback(name, [&flags, name] { flags.retired.emplace_back(name); })->group("");
+  const auto note = [&flags](std::string_view names) { flags.retired.emplace_back(names.substr(0, names.find(','))); };
+  for (const char* names : retired_flags) {
+    app.add_flag(names, flags.ignored_switch)->each([note, names](const std::string&) { note(names); })->group("");
   }
-  for (const char* name : retired_options) {
-    app.add_option_function<std::string>(name, [&flags, name](const std::string&) { flags.retired.emplace_back(name); })
-        ->group("");
+  for (const char* names : retired_options) {
+    app.add_option_function<std::string>(names, [note, names](const std::string&) { note(names); })->group("");
   }
 }
 
@@ -72,6 +88,28 @@ void add_own(CLI::App& app, RunFlags& flags) {
   app.add_option("-v,--v", flags.verbosity, "log detail: 0 normal, 1 and more debug")->capture_default_str();
 }
 
+// argv in pflag's syntax as CLI11 reads the same; last first, as it wants them.
+std::vector<std::string> arguments_of(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string argument = argv[i];
+    // pflag (and glog before it) writes -v=2, which CLI11 would read as the value "=2".
+    if (argument.starts_with("-v=")) argument.insert(0, "-");
+    // --iface= is an empty value; CLI11 would take the next argument for it.
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      argument.pop_back();
+      const auto* const option = app.get_option_no_throw(argument);
+      if (option != nullptr && option->get_items_expected_min() > 0) {
+        arguments.emplace_back();
+      } else {
+        argument += '=';
+      }
+    }
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
 }  // namespace
 
 void add_run_flags(CLI::App& app, RunFlags& flags) {
@@ -86,12 +124,7 @@ void add_run_flags(CLI::App& app, RunFlags& flags) {
 }
 
 bool parse(CLI::App& app, int argc, char** argv, int& exit_code) {
-  // pflag (and glog before it) writes -v=2, which CLI11 would read as the value "=2".
-  std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i) {
-    const std::string argument = argv[i];
-    arguments.push_back(argument.starts_with("-v=") ? "-" + argument : argument);
-  }
+  auto arguments = arguments_of(app, argc, argv);
   try {
     app.parse(arguments);
     return true;

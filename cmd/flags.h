@@ -37,6 +37,7 @@ struct RunFlags {
 
   // Flags that older manifests still carry and that mean nothing here: warned about by name, not refused.
   std::vector<std::string> retired;
+  std::string ignored_switch;  // the value of those that are switches
 };
 
 // Adds the flags to a command. Syntax as pflag's: --b, --b=false, --x v, --x=v; positional arguments are ignored.
