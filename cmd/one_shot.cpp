@@ -58,7 +58,7 @@ Result<RenderedOnce> render_once(const RunFlags& flags) {
 
   plan::Planner planner(options->plan);
   render::Renderer renderer(std::move(*own_templates));
-  planner.set_interfaces(host_interfaces());
+  planner.set_interfaces(host_interfaces(nullptr));
   const plan::PlanChange change = planner.apply(objects->changes, true);
   auto fragments = renderer.apply(change);
   if (!fragments) return std::unexpected(Error{ErrorCode::io, fragments.error().message});

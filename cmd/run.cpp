@@ -48,7 +48,7 @@ int serve(const RunFlags& flags, Parts parts) {
                                          run::ApplyReport report = (*engine)->apply(change);
                                          return loop::EngineAnswer{report.applied, std::move(report.problems)};
                                        },
-                                   .read_interfaces = host_interfaces});
+                                   .read_interfaces = [&engine] { return host_interfaces(engine->get()); }});
   const auto add = [&controller, &source = *parts.source](status::Snapshot& snapshot) {
     auto host_problems = std::move(snapshot.config.problems);
     snapshot.config = controller.status();
@@ -84,6 +84,7 @@ int start(const RunFlags& flags) {
   block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
   start_log(flags.verbosity);
   spdlog::info("Starting vipkeeper {}", version_text);
+  warn_of_retired_template();
   auto own_templates = templates(flags.templates);
   if (!own_templates) {
     // A template that does not parse must not take the addresses down with it: the built-in ones do the same job.

@@ -6,9 +6,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <set>
+#include <utility>
 
 #include "cmd/process.h"
 #include "cmd/read_file.h"
+#include "engine/net/address_table.h"
 #include "engine/net/link_monitor.h"
 
 namespace vipkeeper::cmd {
@@ -108,14 +111,40 @@ void warn_of_retired_flags(const RunFlags& flags) {
   }
 }
 
-std::vector<plan::HostInterface> host_interfaces() {
-  const auto addresses = net::read_addresses();
-  if (!addresses) {
-    spdlog::error("cannot read the host's interfaces: {}", addresses.error().message);
+void warn_of_retired_template() {
+  constexpr auto path = "/keepalived.tmpl";
+  std::error_code ignored;  // not there, or as good as
+  if (!std::filesystem::exists(path, ignored)) return;
+  spdlog::error("{}: a Go template of kube-keepalived-vip is not read: carry its changes over to --templates DIR",
+                path);
+}
+
+std::vector<plan::HostInterface> host_interfaces(const run::Engine* engine) {
+  std::set<std::pair<std::string, std::string>> own;
+  if (engine != nullptr) {
+    for (const auto& router : engine->snapshot().virtual_routers) {
+      for (const auto& held : router.addresses) own.emplace(held.interface, held.address);
+    }
+  }
+  const auto network = net::read_network();
+  if (!network) {
+    spdlog::error("cannot read the host's interfaces: {}", network.error().message);
     return {};
   }
   std::vector<plan::HostInterface> result;
-  for (const auto& address : *addresses) result.push_back({address.interface, address.prefix});
+  std::set<int> with_address;
+  for (const auto& [key, address] : network->addresses) {
+    // Kernels before 5.18 do not say who put an address there. One that came second to its subnet adds nothing to what
+    // the first says, and most VIPs are such.
+    const bool is_ours = address.protocol == net::address_protocol || address.secondary ||
+                         own.contains({address.interface, address.prefix.to_string()});
+    if (is_ours) continue;
+    result.push_back({address.interface, address.prefix});
+    with_address.insert(address.index);
+  }
+  for (const auto& [index, link] : network->links) {
+    if (!with_address.contains(index)) result.push_back({link.name, {}});
+  }
   return result;
 }
 

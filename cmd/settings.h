@@ -9,6 +9,7 @@
 #include "controller/objects/source.h"
 #include "controller/render/templates.h"
 #include "engine/base/result.h"
+#include "engine/run/engine.h"
 
 // From flags and environment to what the controller is made of.
 namespace vipkeeper::cmd {
@@ -26,7 +27,11 @@ std::string environment(const char* name);
 // One line on standard error for each flag that is taken and means nothing here.
 void warn_of_retired_flags(const RunFlags& flags);
 
-// The addresses of this host's interfaces; none, and a log line, if the kernel does not tell.
-std::vector<plan::HostInterface> host_interfaces();
+// One line in the log where a template of kube-keepalived-vip is mounted, which is not read.
+void warn_of_retired_template();
+
+// This host's interfaces with their addresses; none, and a log line, if the kernel does not tell. Without those that
+// `engine` (null: none runs here) holds, or an earlier run left: where VIPs go must not depend on which node has them.
+std::vector<plan::HostInterface> host_interfaces(const run::Engine* engine);
 
 }  // namespace vipkeeper::cmd

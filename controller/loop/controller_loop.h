@@ -37,7 +37,7 @@ struct EngineAnswer {
 // The edges the loop stands between. All are called on the controller thread.
 struct ControllerEdges {
   std::function<EngineAnswer(const config::FragmentChange&)> apply;
-  // The addresses of this host's interfaces now; the rule for where a VIP goes depends on them.
+  // This host's interfaces and their addresses now; the rule for where a VIP goes depends on them.
   std::function<std::vector<plan::HostInterface>()> read_interfaces;
 };
 
