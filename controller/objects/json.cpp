@@ -244,6 +244,12 @@ Pod read_pod(const JsonField& root) {
   return pod;
 }
 
+// Names and values of a document nobody has validated may hold anything; a message is a line of a log.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return text;
+}
+
 Object read_object(const ObjectKey& key, const JsonField& root, const JsonField& metadata) {
   switch (key.kind) {
     case Kind::config_map:
@@ -291,7 +297,7 @@ Result<ParsedObject> parse_object(Kind kind, const nlohmann::json& json) {
   if (!failed) parsed.object = read_object(parsed.key, root, metadata);
   if (!failed) return parsed;
   const std::string who = parsed.key.name.empty() ? std::string(to_string(kind)) : parsed.key.to_string();
-  return failure(ErrorCode::invalid_input, fmt::format("{}: {}", who, *failed));
+  return failure(ErrorCode::invalid_input, one_line(fmt::format("{}: {}", who, *failed)));
 }
 
 Result<std::optional<ParsedObject>> parse_object(const nlohmann::json& json) {
@@ -299,7 +305,7 @@ Result<std::optional<ParsedObject>> parse_object(const nlohmann::json& json) {
   const JsonField root(json, failed);
   const std::string api_version = root.member("apiVersion").required_text();
   const std::string kind_name = root.member("kind").required_text();
-  if (failed) return failure(ErrorCode::invalid_input, *failed);
+  if (failed) return failure(ErrorCode::invalid_input, one_line(std::move(*failed)));
   const auto kind = kind_of(api_version, kind_name);
   if (!kind) return std::nullopt;
   auto parsed = parse_object(*kind, json);
