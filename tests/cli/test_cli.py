@@ -172,17 +172,174 @@ def test_own_templates_replace_only_what_they_name(objects, tmp_path):
     assert "virtual_server 10.20.0.50 80" in result.stdout
 
 
-def test_an_existing_manifests_flags_are_taken_and_retired_ones_warned_about(objects):
-    result = render(objects, "--logtostderr", "--v=2", "-v=2", "--use-unicast=false", "--watch-all-namespaces", "positional")
+EVERY_FLAG_OF_THE_ORIGINAL = [
+    # kube-keepalived-vip's own, at their defaults.
+    "--apiserver-host=", "--kubeconfig=", "--watch-namespace=", "--use-unicast=false", "--proxy-protocol-mode=false", "--vrid=50",
+    "--http-port=8080", "--release-vips=true",
+]
+
+SAID_TO_MEAN_NOTHING = [
+    # glog's.
+    ["--vmodule=x=2"], ["--vmodule", "x=2,y=3"], ["--stderrthreshold=2"], ["--stderrthreshold", "ERROR"],
+    ["--log_backtrace_at=file.go:12"], ["--log_dir=/tmp/x"], ["--log_dir="],
+    # Those of its ancestor in kubernetes/contrib, kubectl's client flags among them.
+    ["--use-kubernetes-cluster-service"], ["--use-kubernetes-cluster-service=false"], ["--watch-all-namespaces"],
+    ["--watch-all-namespaces=false"], ["--watch-all-namespaces=true"], ["--vrrp-version=2"], ["--vrrp-version", "3"],
+    ["--password=secret"], ["--server=http://10.0.0.1:8080"], ["-s", "http://10.0.0.1:8080"], ["--namespace=default"],
+    ["--cluster=c"], ["--user=u"], ["--username=u"], ["--context=c"], ["--api-version=v1"], ["--certificate-authority=/ca"],
+    ["--client-certificate=/c"], ["--client-key=/k"], ["--token=secret"], ["--insecure-skip-tls-verify"],
+    ["--insecure-skip-tls-verify=true"],
+]
+
+
+@pytest.fixture
+def two_nodes(objects):
+    objects("other.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: node2}\n"
+            "status: {addresses: [{type: InternalIP, address: 10.20.0.2}]}\n")
+    return objects
+
+
+def test_every_flag_of_the_original_is_taken_at_its_default_without_a_word(objects):
+    result = render(objects, *EVERY_FLAG_OF_THE_ORIGINAL)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == render(objects).stdout
+
+
+@pytest.mark.parametrize("flags", [["--logtostderr"], ["--logtostderr=false"], ["--alsologtostderr=true"], ["-v", "3"], ["-v=3"],
+                                   ["-v3"], ["--v=3"], ["--v", "10"]], ids=" ".join)
+def test_glog_flags_whose_meaning_is_kept_are_taken_without_a_word(objects, flags):
+    result = render(objects, *flags)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("flags", SAID_TO_MEAN_NOTHING, ids=" ".join)
+def test_a_retired_flag_is_taken_with_one_warning_that_names_it(objects, flags):
+    result = render(objects, *flags, "--vrid=77")
+    assert result.returncode == 0, result.stderr
+    (warning,) = result.stderr.splitlines()
+    name = {"-s": "--server"}.get(flags[0], flags[0].partition("=")[0])
+    assert warning.startswith(f"warning: {name} ") and "no effect" in warning
+    assert "secret" not in result.stderr
+    assert "virtual_router_id 77" in result.stdout, "the flag after it was taken for its value"
+
+
+@pytest.mark.parametrize("word, unicast", [(word, True) for word in ("true", "True", "TRUE", "t", "T", "1")]
+                         + [(word, False) for word in ("false", "False", "FALSE", "f", "F", "0")])
+def test_a_switch_takes_the_words_that_go_takes(two_nodes, word, unicast):
+    result = render(two_nodes, f"--use-unicast={word}")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("unicast_peer" in result.stdout) == unicast
+
+
+@pytest.mark.parametrize("flags, expected", [
+    # A word behind a switch is a positional argument, and those are ignored: the switch is on.
+    (["--use-unicast", "false"], ["unicast_peer", "10.20.0.2"]),
+    (["ignored", "--use-unicast", "as", "well"], ["unicast_peer"]),
+    (["--vrid", "179"], ["virtual_router_id 179"]),
+    (["--vrid=7", "--vrid=8"], ["virtual_router_id 8"]),
+    (["--vrid=255"], ["virtual_router_id 255"]),
+    (["--iface", "bond0.7"], ["interface bond0.7"]),
+    # An empty value does not take what stands behind it.
+    (["--watch-namespace=", "--vrid=9"], ["virtual_router_id 9", "virtual_server 10.20.0.50 80"]),
+    (["--apiserver-host=", "--kubeconfig=", "--vrid=9"], ["virtual_router_id 9"]),
+    (["--http-port", "0"], ["virtual_router_id 50"]),
+    (["--http-port=65535"], ["virtual_router_id 50"]),
+    (["--release-vips=false"], ["virtual_router_id 50"]),
+    (["--release-vips", "false"], ["virtual_router_id 50"]),
+    (["--", "--use-unicast"], ["virtual_router_id 50"]),
+], ids=lambda value: " ".join(value))
+def test_flags_are_read_as_pflag_reads_them(two_nodes, flags, expected):
+    result = render(two_nodes, *flags)
+    assert (result.returncode, result.stderr) == (0, "")
+    for text in expected:
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize("flag", ["--vrid=", "--vrid=0", "--vrid=256", "--vrid=-1", "--vrid=x", "--http-port=65536", "--http-port=-1",
+                                  "--use-unicast=maybe", "--advert-interval=41"])
+def test_values_that_cannot_be_are_wrong_usage(objects, flag):
+    """--vrid=0 is among them: the original took it, and no keepalived runs with it."""
+    result = render(objects, flag)
+    assert result.returncode == 2
+    assert flag.partition("=")[0] in result.stderr
+
+
+def test_priority_and_router_are_those_of_the_original_on_the_wire(two_nodes):
+    """100 and the rank by address, VRID 50, version 3, one instance that does not preempt, addresses of /32."""
+    text = render(two_nodes).stdout
+    for line in ("vrrp_version 3", "vrrp_instance vips {", "state BACKUP", "virtual_router_id 50", "priority 100", "nopreempt",
+                 "advert_int 1", "10.20.0.50/32"):
+        assert f"{line}\n" in text
+    second = vipkeeper("render", f"--manifests={two_nodes.folder}", "--services-configmap=default/vip-configmap", "--node-name=node2",
+                       "--iface=eth0").stdout
+    assert "priority 101\n" in second
+
+
+def test_the_environment_of_the_original_is_read(two_nodes, monkeypatch):
+    two_nodes("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: me, namespace: kube-system}\nspec: {nodeName: node2}\n")
+    monkeypatch.setenv("POD_NAME", "me")
+    monkeypatch.setenv("POD_NAMESPACE", "kube-system")
+    monkeypatch.setenv("KEEPALIVED_NOTIFY", "/etc/notify.sh")
+    result = vipkeeper("render", f"--manifests={two_nodes.folder}", "--services-configmap=default/vip-configmap", "--iface=eth0")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "priority 101\n" in result.stdout and "notify /etc/notify.sh\n" in result.stdout
+
+
+def test_an_extended_entry_is_rendered_and_what_is_not_available_yet_is_said(objects):
+    objects("vips.yaml", """apiVersion: v1
+kind: ConfigMap
+metadata: {name: vip-configmap, namespace: default}
+data:
+  web: |
+    addresses: [10.20.0.60/24, "2001:db8::60/64"]
+    interface: lo
+    services:
+    - service: default/web
+      ports: [http]
+      method: TUN
+      scheduler: mh
+      persistence: 30m
+      healthCheck: {type: tcp, port: 8081, interval: 9s, timeout: 2s, retries: 2, retryInterval: 1s}
+  typo: |
+    adresses: 10.20.0.61
+  10.20.0.50: default/web
+""")
+    result = render(objects)
     assert result.returncode == 0
-    assert "--watch-all-namespaces" in result.stderr
-    assert "unicast_peer" not in result.stdout
+    assert result.stderr.splitlines() == [
+        'error: ConfigMap default/vip-configmap key typo: unknown field "adresses": did you mean addresses?; the entry is left out',
+        'error: ConfigMap default/vip-configmap key typo: addresses: missing: the key "typo" is not an address, so give at least one; '
+        "the entry is left out",
+        "error: ConfigMap default/vip-configmap key web: IPv6 addresses are not available yet: 2001:db8::60 left out, the rest of the "
+        "entry is served",
+        "warning: ConfigMap default/vip-configmap key web: TUN cannot change ports: port http (80/tcp) of Service default/web reaches "
+        "the endpoints on 80, they serve 8080; make targetPort the port, or use NAT",
+    ]
+    assert "    10.20.0.60/24 dev lo\n" in result.stdout
+    assert "  lvs_sched mh\n  lvs_method TUN\n  persistence_timeout 1800\n  protocol TCP\n" in result.stdout
+    assert "      connect_port 8081\n      connect_timeout 2\n      retry 2\n      delay_before_retry 1\n" in result.stdout
+    checked = objects.folder / "keepalived.conf"
+    checked.write_text(result.stdout)
+    assert vipkeeper("check", "-f", checked).returncode == 0
+    assert render(objects, "--strict").returncode == 5
 
 
 def test_plan_without_rights_or_ip_vs_says_so_or_prints_operations(objects):
     result = vipkeeper("plan", f"--manifests={objects.folder}", *RUN_FLAGS, f"--run-dir={objects.folder}/run")
     assert result.returncode in (0, 1)
     assert "add virtual service" in result.stdout or "IPVS" in result.stderr or "ip_vs" in result.stderr
+
+
+def test_the_example_configmap_is_taken_without_a_word_about_its_entries(objects):
+    example = (ROOT / "deploy" / "configmap.yaml").read_text()
+    objects("vips.yaml", example.replace("namespace: kube-system", "namespace: default"))
+    objects("web.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: echoheaders}\nspec: {ports: [{name: http, port: 80}]}\n")
+    objects("slice.yaml", "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: e-1, labels: "
+            "{kubernetes.io/service-name: echoheaders}}\naddressType: IPv4\nports: [{name: http, port: 80}]\n"
+            "endpoints: [{addresses: [10.2.0.5]}]\n")
+    result = render(objects)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("virtual_server 192.0.2.") == 3 and "lvs_sched mh" in result.stdout
 
 
 def test_the_demo_objects_render_without_problems():

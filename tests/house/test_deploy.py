@@ -94,9 +94,15 @@ def test_the_daemonset_reads_the_example_configmap_and_may():
 
 
 def test_the_example_configmap_keeps_to_the_grammar():
+    """The program itself reads it in tests/cli; here it is for those who have none yet."""
+    forms = set()
     for key, value in only("ConfigMap")["data"].items():
-        assert re.fullmatch(r"192\.0\.2\.\d+", key), "an example's addresses are those for documentation"
-        assert re.fullmatch(r"|[-a-z0-9]+/[-a-z0-9]+(:(NAT|DR|PROXY))?", value)
+        mapping = yaml.load(value, OneOfEachKey)
+        addresses = mapping["addresses"] if isinstance(mapping, dict) else [key]
+        forms.add(type(mapping))
+        assert all(re.fullmatch(r"192\.0\.2\.\d+(/\d+)?", one) for one in addresses), "an example's addresses are those for documentation"
+        assert isinstance(mapping, dict) or re.fullmatch(r"|[-a-z0-9]+/[-a-z0-9]+(:(NAT|DR|PROXY))?", value)
+    assert dict in forms and str in forms, "an example of each form"
 
 
 def test_the_daemonset_selects_its_own_pods():

@@ -189,6 +189,34 @@ def test_an_entry_added_and_removed_brings_and_takes_its_address_and_virtual_ser
     settle(site, expected_table(site.pod_addresses, site.pod_addresses))
 
 
+def test_extended_entries_are_in_the_kernel_as_they_say_and_a_wrong_interface_is_one_entrys_matter(lab):
+    site = Site(lab)
+    manifests = start_by_manifests(site)
+    table = expected_table(site.pod_addresses, site.pod_addresses)
+    settle(site, table)
+    manifests.put(config_map({
+        VIP_NAT: "default/web", VIP_DR: "default/direct:DR", GATEWAY: "",
+        "tuned": "addresses: [192.0.2.60/24, \"2001:db8::60\"]\nservices:\n"
+                 "- {service: default/web, ports: [http], scheduler: sh, persistence: 30m}\n"
+                 "- {service: default/web, ports: 7/udp, method: TUN, scheduler: rr}\n",
+        "placed": "addresses: 192.0.2.61\ninterface: eth1\n",
+        "slip": "addresses: 192.0.2.62\ninterface: eth9\nservices: [{service: default/direct, method: DR}]\n"}))
+    table |= {"tcp 192.0.2.60:80": Virtual("sh", 1800, reals("masquerade", 8080, site.pod_addresses)),
+              "udp 192.0.2.60:7": Virtual("rr", 0, reals("tunnel", 7, site.pod_addresses)),
+              "tcp 192.0.2.62:80": Virtual("wlc", 0, reals("direct", 80, site.pod_addresses))}
+    settle(site, table)
+    lab.wait_for_holder("192.0.2.60")
+    holder = site.holder()
+    wait_until(lambda: {"192.0.2.60/24"} <= holder.addresses()["eth0"] and {"192.0.2.61/32"} <= holder.addresses()["eth1"], 10,
+               "each address on its interface with its length")
+    assert site.spread("192.0.2.60", 80, 4)
+    assert not lab.holders("192.0.2.62")
+    for node in site.nodes:
+        assert node.status()["virtual_routers"][0]["state"] in ("MASTER", "BACKUP")
+        assert sorted(problem["message"].split(":")[0] for problem in node.status()["config"]["problems"]) == [
+            "IPv6 addresses are not available yet", "TUN cannot change ports", "interface eth9 does not exist on this host"]
+
+
 def test_a_dead_pod_leaves_the_kernel_within_a_check_and_comes_back(lab):
     site = Site(lab)
     start_by_text(site, "vipkeeper", site.pod_addresses)
