@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 
 #include "controller/plan/options.h"
 #include "controller/plan/user_text.h"
@@ -124,6 +125,7 @@ void EntryReader::take_key(std::string_view key, bool has_addresses) {
 void EntryReader::read_addresses(const YamlValue& value) {
   const auto elements = elements_of(value);
   if (elements.empty()) complaints_.add("addresses", "must hold at least one");
+  std::set<IpAddress> seen;
   for (std::size_t i = 0; i < elements.size(); ++i) {
     const auto path = element_path("addresses", value, i);
     if (elements[i]->type != Type::scalar) {
@@ -136,7 +138,7 @@ void EntryReader::read_addresses(const YamlValue& value) {
       complaints_.add(path, quoted(text) +
                                 " is not an IP address: write one like 10.0.0.50, 10.0.0.50/24 or "
                                 "\"2001:db8::50/64\", without leading zeros");
-    } else if (std::ranges::find(entry_.addresses, prefix->address, &IpPrefix::address) != entry_.addresses.end()) {
+    } else if (!seen.insert(prefix->address).second) {
       complaints_.add(path, prefix->address.to_string() + " comes twice: remove one");
     } else {
       entry_.addresses.push_back(*prefix);

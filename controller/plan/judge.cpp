@@ -42,9 +42,10 @@ std::shared_ptr<const Entry> usable_last_good(const std::string& key, const std:
 }
 
 void name_addresses(const Entry& entry, std::vector<IpAddress>& named) {
-  for (const auto& prefix : entry.addresses) {
-    if (std::ranges::find(named, prefix.address) == named.end()) named.push_back(prefix.address);
-  }
+  for (const auto& prefix : entry.addresses) named.push_back(prefix.address);
+  std::ranges::sort(named);
+  const auto rest = std::ranges::unique(named);
+  named.erase(rest.begin(), rest.end());
 }
 
 // What of an entry in force is not as it says.

@@ -4,9 +4,9 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/yaml.h>
 
-#include <algorithm>
 #include <exception>
 #include <optional>
+#include <set>
 
 #include "controller/plan/user_text.h"
 
@@ -45,7 +45,7 @@ class Copy {
         break;
       case YAML::NodeType::Map:
         result.type = YamlValue::Type::mapping;
-        for (const auto& member : node) add_member(member.first, member.second, depth, result);
+        add_members(node, depth, result);
         break;
       default:
         break;
@@ -56,18 +56,19 @@ class Copy {
   [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
 
  private:
-  void add_member(const YAML::Node& key, const YAML::Node& node, std::size_t depth, YamlValue& into) {
-    if (failure_) return;
-    if (!key.IsScalar()) {
-      failure_ = at(key.Mark(), "a key that is no plain word");
-      return;
+  void add_members(const YAML::Node& mapping, std::size_t depth, YamlValue& into) {
+    std::set<std::string> seen;
+    for (const auto& member : mapping) {
+      const auto& key = member.first;
+      if (failure_) return;
+      if (!key.IsScalar()) {
+        failure_ = at(key.Mark(), "a key that is no plain word");
+      } else if (!seen.insert(key.Scalar()).second) {
+        failure_ = at(key.Mark(), fmt::format("the key {} comes twice", quoted(key.Scalar())));
+      } else {
+        into.members.push_back({key.Scalar(), value(member.second, depth + 1)});
+      }
     }
-    const auto& name = key.Scalar();
-    if (std::ranges::find(into.members, name, &YamlMember::name) != into.members.end()) {
-      failure_ = at(key.Mark(), fmt::format("the key {} comes twice", quoted(name)));
-      return;
-    }
-    into.members.push_back({name, value(node, depth + 1)});
   }
 
   std::size_t count_ = 0;
