@@ -2,10 +2,13 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,6 +65,35 @@ void ScriptedServer::Connection::close(bool reset) {
   if (!reset) return;
   const linger abort{1, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+}
+
+void ScriptedServer::Connection::vanish() {
+  // What the peer has not acknowledged would be sent again, and tell it that somebody is there.
+  for (int waiting = 1; waiting > 0 && ::ioctl(fd_, SIOCOUTQ, &waiting) == 0;) std::this_thread::yield();
+  sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+  const sock_fprog program{1, &nothing};
+  failed_ = ::setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0;
+}
+
+void ScriptedServer::Connection::tunnel(std::uint16_t port) {
+  closed_ = true;
+  const int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  const bool connected = ::connect(other, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  send(connected ? "HTTP/1.1 200 Connection established\r\n\r\n" : "HTTP/1.1 502 X\r\nContent-Length: 0\r\n\r\n");
+  std::array<pollfd, 2> ends{{{fd_, POLLIN, 0}, {other, POLLIN, 0}}};
+  std::array<char, 65536> block{};
+  for (bool open = connected; open && ::poll(ends.data(), ends.size(), -1) > 0;) {
+    for (std::size_t i = 0; i < 2 && open; ++i) {
+      if (ends[i].revents == 0) continue;
+      const auto got = ::recv(ends[i].fd, block.data(), block.size(), 0);
+      open = got > 0 && ::send(ends[1 - i].fd, block.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) == got;
+    }
+  }
+  ::close(other);
 }
 
 bool ScriptedServer::Connection::is_gone(std::chrono::milliseconds limit) {
@@ -126,14 +158,14 @@ void ScriptedServer::accept_all() {
   while (true) {
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
-    ++connections_;
+    const std::size_t number = ++connections_;
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const std::lock_guard lock(mutex_);
     Session& session = sessions_.emplace_back();
     session.fd = fd;
-    session.thread = std::thread([this, &session] {
-      serve(session.fd);
+    session.thread = std::thread([this, &session, number] {
+      serve(session.fd, number);
       const std::lock_guard end(mutex_);
       session.done = true;
       ::close(session.fd);
@@ -141,7 +173,7 @@ void ScriptedServer::accept_all() {
   }
 }
 
-void ScriptedServer::serve(int fd) {
+void ScriptedServer::serve(int fd, std::size_t number) {
   SSL* ssl = nullptr;
   if (tls_ != nullptr) {
     ssl = ::SSL_new(tls_);
@@ -155,6 +187,7 @@ void ScriptedServer::serve(int fd) {
   std::string buffer;
   HttpRequest request;
   while (!stopping_ && !connection.closed_ && read_request(connection, buffer, request)) {
+    request.connection = number;
     {
       const std::lock_guard lock(mutex_);
       requests_.push_back(request);

@@ -20,6 +20,7 @@ struct HttpRequest {
   std::string method;
   std::string target;
   std::map<std::string, std::string> headers;  // names in lower case
+  std::size_t connection = 0;                  // the how many-th it came on
 
   [[nodiscard]] std::string path() const { return target.substr(0, target.find('?')); }
   // Of the query, as it was sent; "" if it is not there.
@@ -41,6 +42,10 @@ class ScriptedServer {
     void end();
     // Ends the connection after the handler, with RST if `reset`.
     void close(bool reset = false);
+    // From now on the kernel of this side takes no packet of the connection, and so answers none.
+    void vanish();
+    // Agrees to a CONNECT and hands bytes on, both ways, to a port of loopback until one side ends. HTTP only.
+    void tunnel(std::uint16_t port);
     // The peer went, or the server is stopping; waits for that or for `limit`.
     bool is_gone(std::chrono::milliseconds limit);
 
@@ -72,7 +77,7 @@ class ScriptedServer {
     std::atomic<bool> done = false;
   };
   void accept_all();
-  void serve(int fd);
+  void serve(int fd, std::size_t number);
   bool read_request(Connection& connection, std::string& buffer, HttpRequest& request);
 
   Handler handler_;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <variant>
@@ -58,6 +59,7 @@ class Listener {
       went_back_ = went_back_ || (synced_ && !batch.synced);
       synced_ = batch.synced;
       problems_ = batch.problems;
+      for (const objects::SourceProblem& problem : problems_) said_.insert(problem.message);
       ++batches_;
       changed_.notify_all();
     };
@@ -80,6 +82,11 @@ class Listener {
   }
   bool has_no_problem() {
     return wait([&] { return problems_.empty(); });
+  }
+  // At any time so far, in a problem.
+  bool said(const std::string& part) {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(said_, [&](const std::string& one) { return one.find(part) != std::string::npos; });
   }
   int deletions() { return read(deletions_); }
   // How many objects there were at least, after a batch, whose key begins so, since there was one.
@@ -125,6 +132,7 @@ class Listener {
   int batches_ = 0;
   std::map<std::string, int> least_{{"Endpoint", -1}};
   std::vector<objects::SourceProblem> problems_;
+  std::set<std::string> said_;
 };
 
 template <class Condition>
