@@ -47,9 +47,11 @@ def templates_without_checks(directory):
     return write(REPOSITORY / "templates", directory)
 
 
-def leave_results(name, markdown, data):
-    """Prints the table and leaves it, with the single measurements, where bench/run picks them up."""
-    about = versions()
+def leave_results(name, markdown, data, about=None):
+    """Prints the table and leaves it, with the single measurements, where bench/run picks them up.
+
+    `about`: what was compared on what, where that is not keepalived in the lab."""
+    about = about or versions()
     text = f"{markdown}\n{about}.\n"
     print("\n" + text, flush=True)
     directory = pathlib.Path(os.environ.get("LAB_OUT") or BENCH / "results")
