@@ -19,6 +19,10 @@ struct Request {
   std::string target;     // path and query, encoded
   bool watch = false;     // may stay silent for minutes, on a connection of its own
   unsigned patience = 1;  // how many times the usual to wait for the head of the answer
+  std::string method = "GET";
+  std::string accept = "application/json";
+  std::string body{};
+  std::string content_type{};  // of the body
 };
 
 // What happened to the request under way, in this order: at most one Responded, any number of Received, one Ended.

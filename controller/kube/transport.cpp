@@ -8,6 +8,8 @@
 //   is full (getn), which a watch never is. A count beyond all sense (a chunk size of -1 becomes SIZE_MAX) ends the
 //   exchange.
 // - The bytes of a body may come before the continuation that learns the status has run: they wait for it.
+// - On a kept connection that has died the library repeats a request while it reads, but not where the writing of a
+//   body fails ("Broken pipe"): write() repeats that on a new client.
 // - Every chain of tasks ends in a continuation that looks at the exception: an unobserved one kills the process.
 // - set_timeout is a limit on silence, not on the whole, and there is none for connecting: a timer of our own, and
 //   cancel.
@@ -81,9 +83,13 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
     });
   }
 
+  // What to do, once, instead of ending for a failure before any answer.
+  void retry_by(std::function<void()> again) { again_ = std::move(again); }
+
   void run(http_client& client, web::http::http_request request) {
     if (ended_) return;
     const auto self = shared_from_this();
+    const int attempt = attempt_;
     auto buffer = std::make_shared<CallbackBuffer>([self](std::string_view bytes) { return self->receive(bytes); });
     request.set_response_stream(
         Concurrency::streams::streambuf<std::uint8_t>(
@@ -96,23 +102,32 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
             self->respond(response);
             return response.content_ready();
           } catch (const std::exception& error) {
-            self->end(self->describe(error));
+            self->fail(self->describe(error));
           }
           return pplx::task_from_result(web::http::http_response());
         })
-        .then([self](const pplx::task<web::http::http_response>& whole) {
+        .then([self, attempt](const pplx::task<web::http::http_response>& whole) {
+          std::optional<std::string> failure;
           try {
             whole.wait();
-            self->end(std::nullopt);
           } catch (const std::exception& error) {
-            self->end(self->describe(error));
+            failure = self->describe(error);
           }
+          if (self->attempt_ == attempt) self->end(std::move(failure));
         });
   }
 
   void cancel() override {
     ended_ = true;
     close();
+  }
+
+  // Without an answer.
+  void fail(std::string failure) {
+    if (ended_ || !again_) return end(std::move(failure));
+    ++attempt_;
+    early_.clear();
+    std::exchange(again_, nullptr)();
   }
 
   void end(std::optional<std::string> failure) {
@@ -128,6 +143,7 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
     timer_.stop();
     post([self = shared_from_this()] {
       self->listener_ = nullptr;
+      self->again_ = nullptr;
       self->cancellation_.cancel();
     });
   }
@@ -178,6 +194,8 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
   std::shared_ptr<TlsSettings> tls_;
   pplx::cancellation_token_source cancellation_;
   Timer timer_;
+  std::function<void()> again_;
+  int attempt_ = 0;
   std::string early_;
   bool responded_ = false;
   bool ended_ = false;
@@ -206,7 +224,26 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
           if (tls_ && tls_->replaced()) forget_clients();
           auto& client = request.watch ? watch_client_ : client_;
           if (!client) client = make_client(request.watch ? options_.watch_silence : options_.silence);
-          send(*exchange, *client, request.target);
+          send(*exchange, *client, request);
+        },
+        exchange);
+    return exchange;
+  }
+
+  std::shared_ptr<Exchange> write(const Request& request, Listener listener) {
+    auto exchange = std::make_shared<HttpExchange>(std::move(listener), tls_);
+    exchange->limit(options_.answer_within);
+    with_address(
+        [this, exchange, request] {
+          if (tls_ && tls_->replaced()) forget_clients();
+          if (client_) {
+            exchange->retry_by([self = shared_from_this(), exchange, request] {
+              self->with_address([self, exchange, request] { self->send_anew(*exchange, request); }, exchange);
+            });
+            send(*exchange, *client_, request);
+          } else {
+            send_anew(*exchange, request);
+          }
         },
         exchange);
     return exchange;
@@ -215,7 +252,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   std::shared_ptr<Exchange> probe(const std::string& target, Duration within, Listener listener) {
     auto exchange = std::make_shared<HttpExchange>(std::move(listener), tls_);
     exchange->limit(within);
-    with_address([this, exchange, target] { send(*exchange, *make_client(options_.silence), target); }, exchange);
+    with_address([this, exchange, target] { send(*exchange, *make_client(options_.silence), {target}); }, exchange);
     return exchange;
   }
 
@@ -259,16 +296,22 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
     });
   }
 
-  void send(HttpExchange& exchange, http_client& client, const std::string& target) {
+  void send_anew(HttpExchange& exchange, const Request& request) {
+    client_ = make_client(options_.silence);
+    send(exchange, *client_, request);
+  }
+
+  void send(HttpExchange& exchange, http_client& client, const Request& asked) {
     const auto authorization = this->authorization();
     if (!authorization) {
       exchange.end(authorization.error().message);
       return;
     }
     try {
-      web::http::http_request request(web::http::methods::GET);
-      request.set_request_uri(web::uri(access_.prefix + target));
-      request.headers().add("Accept", "application/json");
+      web::http::http_request request(asked.method);
+      request.set_request_uri(web::uri(access_.prefix + asked.target));
+      if (!asked.body.empty()) request.set_body(asked.body, asked.content_type);
+      request.headers().add("Accept", asked.accept);
       request.headers().add("User-Agent", "vipkeeper");
       request.headers().add("Host", host_header());
       if (!authorization->empty()) request.headers().add("Authorization", *authorization);
@@ -349,6 +392,9 @@ Transport::~Transport() = default;
 
 std::shared_ptr<Exchange> Transport::get(const Request& request, Listener listener) {
   return clients_->get(request, std::move(listener));
+}
+std::shared_ptr<Exchange> Transport::write(const Request& request, Listener listener) {
+  return clients_->write(request, std::move(listener));
 }
 std::shared_ptr<Exchange> Transport::probe(const std::string& target, Duration within, Listener listener) {
   return clients_->probe(target, within, std::move(listener));

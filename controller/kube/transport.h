@@ -28,7 +28,7 @@ class Exchange {
   virtual void cancel() = 0;
 };
 
-// GET requests to one API server, by way of cpprestsdk: see the head of transport.cpp. Everything happens on the pool
+// Requests to one API server, by way of cpprestsdk: see the head of transport.cpp. Everything happens on the pool
 // thread.
 class Transport {
  public:
@@ -41,6 +41,9 @@ class Transport {
   Transport& operator=(const Transport&) = delete;
 
   std::shared_ptr<Exchange> get(const Request& request, Listener listener);
+  // The same for a POST or PATCH. It must be one that may be done again: a connection that was kept from earlier may
+  // have died unseen, and then it is sent once more, on a new one.
+  std::shared_ptr<Exchange> write(const Request& request, Listener listener);
   // On a new connection: is anybody there?
   std::shared_ptr<Exchange> probe(const std::string& target, Duration within, Listener listener);
 

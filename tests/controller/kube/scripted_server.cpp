@@ -198,14 +198,17 @@ void ScriptedServer::serve(int fd, std::size_t number) {
 }
 
 bool ScriptedServer::read_request(Connection& connection, std::string& buffer, HttpRequest& request) {
-  std::size_t end = std::string::npos;
-  while ((end = buffer.find("\r\n\r\n")) == std::string::npos) {
+  const auto read_more = [&] {
     std::array<char, 4096> block{};
     const auto got = connection.ssl_ != nullptr
                          ? ::SSL_read(connection.ssl_, block.data(), static_cast<int>(block.size()))
                          : ::recv(connection.fd_, block.data(), block.size(), 0);
-    if (got <= 0) return false;
-    buffer.append(block.data(), static_cast<std::size_t>(got));
+    if (got > 0) buffer.append(block.data(), static_cast<std::size_t>(got));
+    return got > 0;
+  };
+  std::size_t end = std::string::npos;
+  while ((end = buffer.find("\r\n\r\n")) == std::string::npos) {
+    if (!read_more()) return false;
   }
   std::string_view head = std::string_view(buffer).substr(0, end + 2);
   const std::string_view first = head.substr(0, head.find("\r\n"));
@@ -226,6 +229,13 @@ bool ScriptedServer::read_request(Connection& connection, std::string& buffer, H
     request.headers[name] = value;
   }
   buffer.erase(0, end + 4);
+  const std::string length = request.header("content-length");
+  const std::size_t size = length.empty() ? 0 : std::stoul(length);
+  while (buffer.size() < size) {
+    if (!read_more()) return false;
+  }
+  request.body = buffer.substr(0, size);
+  buffer.erase(0, size);
   return true;
 }
 

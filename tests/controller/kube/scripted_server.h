@@ -21,6 +21,7 @@ struct HttpRequest {
   std::string target;
   std::map<std::string, std::string> headers;  // names in lower case
   std::size_t connection = 0;                  // the how many-th it came on
+  std::string body;                            // as long as Content-Length says
 
   [[nodiscard]] std::string path() const { return target.substr(0, target.find('?')); }
   // Of the query, as it was sent; "" if it is not there.
