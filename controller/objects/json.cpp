@@ -105,6 +105,17 @@ void read_service_addresses(const JsonField& root, const JsonField& spec, Servic
   ingress.each([&](const JsonField& field) { append_if_address(field.member("ip"), service.other_addresses); });
 }
 
+void read_ingress(const JsonField& root, Service& service) {
+  const auto status = root.member("status");
+  const auto balancer = status.member("loadBalancer");
+  const auto ingress = balancer.member("ingress");
+  ingress.each([&](const JsonField& field) {
+    service.ingress.push_back({.ip = field.member("ip").text(),
+                               .hostname = field.member("hostname").text(),
+                               .ip_mode = field.member("ipMode").text()});
+  });
+}
+
 Service read_service(const JsonField& root, const JsonField& metadata) {
   Service service;
   const auto spec = root.member("spec");
@@ -118,6 +129,8 @@ Service read_service(const JsonField& root, const JsonField& metadata) {
     const auto seconds = client_ip.member("timeoutSeconds").number(1, 86400).value_or(10800);
     service.affinity_seconds = static_cast<std::uint32_t>(seconds);
   }
+  service.own_class = service.type == "LoadBalancer" && spec.member("loadBalancerClass").text() == load_balancer_class;
+  if (service.own_class) read_ingress(root, service);
   service.publish_not_ready_addresses = spec.member("publishNotReadyAddresses").flag(false);
   for (auto& [name, value] : metadata.member("annotations").text_map()) {
     if (name.starts_with(annotation_prefix)) service.annotations.emplace(name.substr(annotation_prefix.size()), value);

@@ -45,6 +45,17 @@ struct ServicePort {
   bool operator==(const ServicePort&) const = default;
 };
 
+// One element of status.loadBalancer.ingress.
+struct LoadBalancerIngress {
+  std::string ip{};
+  std::string hostname{};
+  std::string ip_mode{};  // "VIP", "Proxy"; empty: not said, which means VIP
+  bool operator==(const LoadBalancerIngress&) const = default;
+};
+
+// The spec.loadBalancerClass of Services whose status is this program's to write.
+inline constexpr std::string_view load_balancer_class = "vipkeeper.io/vip";
+
 struct Service {
   std::string type = "ClusterIP";
   std::vector<IpAddress> cluster_ips;      // without "None"
@@ -53,6 +64,8 @@ struct Service {
   std::optional<std::uint32_t> affinity_seconds;  // sessionAffinity ClientIP's timeout (default 10800)
   bool publish_not_ready_addresses = false;
   std::map<std::string, std::string> annotations;  // those under vipkeeper.io/ only, prefix removed
+  bool own_class = false;                          // type LoadBalancer with load_balancer_class
+  std::vector<LoadBalancerIngress> ingress;        // what its status says now; of the own class only
   bool operator==(const Service&) const = default;
 };
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "controller/plan/load_balancer.h"
 #include "controller/plan/planner.h"
 #include "controller/plan/wording.h"
 
@@ -36,6 +37,23 @@ std::map<std::string, Planned> plan_entries(const Snapshot& snapshot, const std:
   return entries;
 }
 
+LoadBalancers plan_load_balancers(const Snapshot& snapshot, const std::map<std::string, Planned>& entries) {
+  LoadBalancers result;
+  if (snapshot.config_map() == nullptr) return result;
+  std::map<std::string, std::set<IpAddress>> addresses;
+  for (const auto& [key, planned] : entries) {
+    if (planned.judgement.in_force == nullptr) continue;
+    for (const auto& service : planned.judgement.in_force->services) {
+      for (const auto& held : held_addresses(planned.judgement.in_force.get()))
+        addresses[service.to_string()].insert(held.prefix.address);
+    }
+  }
+  for (const auto& [name, service] : snapshot.services()) {
+    if (auto planned = plan_load_balancer(service.get(), addresses[name])) result.emplace(name, std::move(*planned));
+  }
+  return result;
+}
+
 }  // namespace
 
 VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory) {
@@ -67,6 +85,7 @@ VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& i
   if (auto problems = config_map_problems(snapshot); !problems.empty()) {
     plan.problems.emplace(config_map_object(snapshot.options()), std::move(problems));
   }
+  plan.load_balancers = plan_load_balancers(snapshot, entries);
   auto node = plan_place(snapshot, interfaces, memory.place);
   plan.problems.merge(node.problems);
   const auto& place = node.place ? node.place : memory.place;

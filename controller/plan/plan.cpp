@@ -36,6 +36,7 @@ std::string VirtualServiceKey::to_string() const {
 
 bool same(const VipPlan& one, const VipPlan& other) {
   return one.ready == other.ready && same_value(one.vrrp, other.vrrp) && one.problems == other.problems &&
+         one.load_balancers == other.load_balancers &&
          std::ranges::equal(one.virtual_services, other.virtual_services, [](const auto& left, const auto& right) {
            return left.first == right.first && same_value(left.second, right.second);
          });

@@ -102,6 +102,15 @@ struct VirtualServicePlan {
   bool operator==(const VirtualServicePlan&) const = default;
 };
 
+// What the status of a Service of the own load balancer class is to say.
+struct LoadBalancerPlan {
+  std::vector<IpAddress> addresses;  // held by all entries that name the Service, sorted; none: nothing serves it
+  bool shown = false;                // the Service's status says exactly that already
+  bool operator==(const LoadBalancerPlan&) const = default;
+};
+
+// By "namespace/name"; only Services of type LoadBalancer with objects::load_balancer_class.
+using LoadBalancers = std::map<std::string, LoadBalancerPlan>;
 using VirtualServices = std::map<VirtualServiceKey, std::shared_ptr<const VirtualServicePlan>>;
 // By object, so that one object's problems change without touching another's.
 using Problems = std::map<std::string, std::vector<Problem>>;
@@ -111,6 +120,7 @@ struct VipPlan {
   bool ready = false;
   std::shared_ptr<const VrrpPlan> vrrp;  // null: no VIP, no Virtual Router
   VirtualServices virtual_services;
+  LoadBalancers load_balancers;
   Problems problems;
 };
 
@@ -121,8 +131,11 @@ struct PlanChange {
   std::shared_ptr<const VrrpPlan> vrrp;
   VirtualServices virtual_services;  // null: removed
   Problems problems;                 // an object's new list; empty: nothing is wrong with it any more
+  std::map<std::string, std::optional<LoadBalancerPlan>> load_balancers;  // nullopt: no such Service any more
 
-  [[nodiscard]] bool empty() const { return !vrrp_changed && virtual_services.empty() && problems.empty(); }
+  [[nodiscard]] bool empty() const {
+    return !vrrp_changed && virtual_services.empty() && problems.empty() && load_balancers.empty();
+  }
 };
 
 // Same values, whoever owns them.

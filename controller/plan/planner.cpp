@@ -32,6 +32,7 @@
 #include <utility>
 
 #include "controller/plan/address_rules.h"
+#include "controller/plan/load_balancer.h"
 #include "controller/plan/wording.h"
 
 namespace vipkeeper::plan {
@@ -104,6 +105,7 @@ PlanChange Planner::replan(const Touched& touched, bool subnets_changed, std::se
   }
   plan_node(first || touched.nodes || subnets_changed, step);
   emit_virtual_services(step);
+  emit_load_balancers(touched, step);
   emit_problems(step);
   step.change.ready = plan_.ready;
   return std::move(step.change);
@@ -168,11 +170,17 @@ void Planner::put_in_force(const std::string& key, EntryState& state, Judgement 
   if (was.in_force != nullptr && now.in_force != nullptr && *was.in_force == *now.in_force) return;
   hold(key, was.in_force.get(), now.in_force.get(), step);
   if (was.in_force != nullptr) {
-    for (const auto& service : was.in_force->services) erase_member(entries_of_service_, service.to_string(), key);
+    for (const auto& service : was.in_force->services) {
+      erase_member(entries_of_service_, service.to_string(), key);
+      step.services.insert(service.to_string());
+    }
     erase_member(entries_of_interface_, was.in_force->interface, key);
   }
   if (now.in_force != nullptr) {
-    for (const auto& service : now.in_force->services) entries_of_service_[service.to_string()].insert(key);
+    for (const auto& service : now.in_force->services) {
+      entries_of_service_[service.to_string()].insert(key);
+      step.services.insert(service.to_string());
+    }
     if (!now.in_force->interface.empty()) entries_of_interface_[now.in_force->interface].insert(key);
   }
   step.forward.insert(key);
@@ -282,6 +290,35 @@ void Planner::emit_virtual_services(Step& step) {
       plan_.virtual_services.emplace(key, winner);
     }
     step.change.virtual_services.emplace(key, winner);
+  }
+}
+
+void Planner::emit_load_balancers(const Touched& touched, Step& step) {
+  // Before the ConfigMap was seen nothing says that no entry names a Service.
+  if (snapshot_.config_map() == nullptr) return;
+  step.services.insert(touched.services.begin(), touched.services.end());
+  if (!std::exchange(knows_entries_, true)) {
+    for (const auto& [name, service] : snapshot_.services()) step.services.insert(name);
+  }
+  for (const auto& name : step.services) {
+    const auto* service = snapshot_.service(name);
+    std::set<IpAddress> addresses;
+    if (const auto keys = entries_of_service_.find(name); keys != entries_of_service_.end()) {
+      for (const auto& key : keys->second) {
+        for (const auto& held : held_addresses(entries_.at(key).judgement.in_force.get()))
+          addresses.insert(held.prefix.address);
+      }
+    }
+    const auto now = plan_load_balancer(service, addresses);
+    const auto known = plan_.load_balancers.find(name);
+    if (now) {
+      if (known != plan_.load_balancers.end() && known->second == *now) continue;
+      plan_.load_balancers.insert_or_assign(name, *now);
+    } else {
+      if (known == plan_.load_balancers.end()) continue;
+      plan_.load_balancers.erase(known);
+    }
+    step.change.load_balancers.emplace(name, now);
   }
 }
 

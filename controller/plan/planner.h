@@ -65,6 +65,7 @@ class Planner {
     std::set<std::string> judge;     // entries to judge again
     std::set<std::string> forward;   // entries whose forwarding is to be planned again
     std::set<std::string> problems;  // entries whose problems may differ
+    std::set<std::string> services;  // whose status may have to say something else
     std::set<VirtualServiceKey> keys;
     bool addresses_changed = false;
     PlanChange change;
@@ -82,6 +83,7 @@ class Planner {
   void hold(const std::string& key, const Entry* was, const Entry* now, Step& step);
   void plan_node(bool nodes_touched, Step& step);
   void emit_virtual_services(Step& step);
+  void emit_load_balancers(const Touched& touched, Step& step);
   void emit_problems(Step& step);
   void set_problems(const std::string& object, std::vector<Problem> problems, Step& step);
   [[nodiscard]] std::vector<Problem> problems_of(const std::string& key) const;
@@ -91,6 +93,7 @@ class Planner {
   Memory memory_;
   bool synced_ = false;
   bool started_ = false;
+  bool knows_entries_ = false;  // the ConfigMap was there once
   Touched unsynced_;
   std::map<std::string, EntryState> entries_;
   std::unordered_map<std::string, std::set<std::string>> entries_of_service_;

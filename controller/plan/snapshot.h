@@ -40,6 +40,9 @@ class Snapshot {
   [[nodiscard]] bool config_map_deleted() const { return config_map_deleted_; }
   // Null: not there. `service` is "namespace/name".
   [[nodiscard]] const objects::Service* service(const std::string& service) const;
+  [[nodiscard]] const std::unordered_map<std::string, std::shared_ptr<const objects::Service>>& services() const {
+    return services_;
+  }
   // The slices of one Service, all its Endpoints object says where it has none.
   [[nodiscard]] std::vector<const objects::EndpointSlice*> slices(const std::string& service) const;
   [[nodiscard]] const std::map<std::string, std::shared_ptr<const objects::Node>>& nodes() const { return nodes_; }

@@ -93,6 +93,24 @@ TEST_CASE("a Service keeps ports, addresses, affinity and its own annotations", 
   CHECK(service.ports[3] == ServicePort{"old", Protocol::sctp, 5001, std::uint16_t{5001}});
 }
 
+TEST_CASE("what the status of a Service says is read for the own load balancer class alone", "[objects][service]") {
+  const auto with_class = [](const std::string& spec) {
+    const std::string text = R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{)" + spec + R"(},
+      "status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9","ipMode":"VIP"},{"hostname":"a.example"}]}}})";
+    return parsed<Service>(text.c_str());
+  };
+  const auto own = with_class(R"("type":"LoadBalancer","loadBalancerClass":"vipkeeper.io/vip")");
+  CHECK(own.own_class);
+  CHECK(own.ingress ==
+        std::vector<LoadBalancerIngress>{{.ip = "192.0.2.9", .ip_mode = "VIP"}, {.hostname = "a.example"}});
+  for (const char* spec : {R"("type":"LoadBalancer")", R"("type":"LoadBalancer","loadBalancerClass":"example.com/lb")",
+                           R"("type":"ClusterIP","loadBalancerClass":"vipkeeper.io/vip")"}) {
+    INFO(spec);
+    CHECK_FALSE(with_class(spec).own_class);
+    CHECK(with_class(spec).ingress.empty());
+  }
+}
+
 TEST_CASE("a Service without much in it has the API server's defaults", "[objects][service]") {
   CHECK(parsed<Service>(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{}})") == Service{});
   const auto headless = parsed<Service>(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},

@@ -127,6 +127,11 @@ class Churn {
     if (below(6) == 0) result.annotations["health-check"] = pick<std::string_view>({"none", "{interval: 9s}", "udp"});
     if (below(3) == 0) result.cluster_ips = {ip(vip())};
     if (below(5) == 0) result.affinity_seconds = 10800;
+    if (below(3) == 0) {
+      result.type = "LoadBalancer";
+      result.own_class = true;
+      if (below(2) == 0) result.ingress.push_back({.ip = vip(), .ip_mode = "VIP"});
+    }
     return is(of, result);
   }
 

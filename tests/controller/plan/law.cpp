@@ -18,6 +18,13 @@ void take(VipPlan& plan, const PlanChange& change) {
       plan.virtual_services.insert_or_assign(key, service);
     }
   }
+  for (const auto& [name, balancer] : change.load_balancers) {
+    if (balancer) {
+      plan.load_balancers.insert_or_assign(name, *balancer);
+    } else {
+      REQUIRE(plan.load_balancers.erase(name) == 1);
+    }
+  }
   for (const auto& [object, problems] : change.problems) {
     if (problems.empty()) {
       REQUIRE(plan.problems.erase(object) == 1);
@@ -35,6 +42,10 @@ void check_minimal(const VipPlan& before, const PlanChange& change) {
     const auto known = before.virtual_services.find(key);
     if (known != before.virtual_services.end() && service != nullptr) CHECK_FALSE(*known->second == *service);
   }
+  for (const auto& [name, balancer] : change.load_balancers) {
+    const auto known = before.load_balancers.find(name);
+    if (known != before.load_balancers.end()) CHECK_FALSE(known->second == balancer);
+  }
   for (const auto& [object, problems] : change.problems) {
     const auto known = before.problems.find(object);
     if (known != before.problems.end()) CHECK_FALSE(known->second == problems);
@@ -46,6 +57,7 @@ void check_same(const VipPlan& one, const VipPlan& other) {
   CHECK(held(one) == held(other));
   CHECK(services(one) == services(other));
   CHECK(problems(one) == problems(other));
+  CHECK(one.load_balancers == other.load_balancers);
   REQUIRE(same(one, other));
 }
 
