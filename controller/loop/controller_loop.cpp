@@ -14,12 +14,19 @@
 // the engine refuses (only a user's template can make one) stays pending, reported, and does not hold up the others;
 // what the same fragment was before goes on running.
 //
+// Start without the API server. What it tells is kept in RUN_DIR/objects.json, behind everything. A source that has a
+// problem before it has told everything, or that has not told it after three seconds, is done without: what was kept is
+// planned and served, status says since when it is known (`synced` stays false), and when the source has told
+// everything the difference is worked in. The last good texts of entries are taken from the file in any case: a bad
+// entry keeps its good form over a restart. A file that cannot be used is said once, and nothing is concluded from it.
+//
 // Timers: the shown file is composed once changes have paused for 20 ms (or after 500 ms of unbroken changes), and the
 // host's interfaces are looked at each second while the own place is unknown, else each 30 s.
 
 #include "controller/loop/controller_loop.h"
 
 #include <fmt/core.h>
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -34,6 +41,8 @@ constexpr auto file_pause = std::chrono::milliseconds(20);
 constexpr auto file_patience = std::chrono::milliseconds(500);
 constexpr auto interface_look = std::chrono::seconds(30);
 constexpr auto interface_look_waiting = std::chrono::seconds(1);
+// Ten times what the first plan of 10,000 Services takes on a slow machine.
+constexpr auto stuck_after = std::chrono::seconds(30);
 
 objects::ObjectBatch merged(objects::ObjectBatch older, objects::ObjectBatch newer) {
   older.changes.insert(older.changes.end(), std::make_move_iterator(newer.changes.begin()),
@@ -43,24 +52,42 @@ objects::ObjectBatch merged(objects::ObjectBatch older, objects::ObjectBatch new
   return older;
 }
 
+std::unique_ptr<ObjectsFile> open_objects_file(const std::optional<ObjectsFileOptions>& options) {
+  return options ? std::make_unique<ObjectsFile>(*options) : nullptr;
+}
+
+// A bad entry's last good form survives a restart. Says what is wrong with the file.
+plan::Memory memory_of(const ObjectsFile* file, bool& usable) {
+  plan::Memory memory;
+  usable = false;
+  if (file == nullptr) return memory;
+  auto saved = file->read(objects::Wanted::good_texts);
+  if (saved) {
+    usable = true;
+    memory.good_texts = std::move(saved->good_texts);
+  } else if (saved.error().code != ErrorCode::not_found) {
+    spdlog::warn("{}; it is not used, and written anew once the API server has told everything", saved.error().message);
+  }
+  return memory;
+}
+
+// Before all others whose addresses are known; the one that VRRP would choose.
+bool is_first_in_rank(const std::optional<plan::NodePlace>& place) {
+  return place && std::ranges::none_of(place->peers, [&](const auto& peer) { return peer > place->address; });
+}
+
 }  // namespace
 
 ControllerLoop::ControllerLoop(ControllerOptions options, render::Templates templates, ControllerEdges edges)
     : options_(std::move(options)),
       edges_(std::move(edges)),
-      queue_(
-          [this] {
-            {
-              const std::lock_guard lock(wake_mutex_);
-              woken_ = true;
-            }
-            wake_.notify_one();
-          },
-          merged),
-      planner_(options_.plan),
+      queue_([this] { wake(); }, merged),
+      objects_file_(open_objects_file(options_.objects_file)),
+      planner_(options_.plan, memory_of(objects_file_.get(), saved_usable_)),
       renderer_(std::move(templates)),
       file_(options_.config_file.empty() ? nullptr : std::make_unique<ConfigFile>(options_.config_file)) {
   status_.source = options_.source_name;
+  tried_saved_ = !saved_usable_;
   thread_ = std::thread([this] { run(); });
 }
 
@@ -73,6 +100,16 @@ void ControllerLoop::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+std::string ControllerLoop::stuck() const {
+  const Clock::rep now = Clock::now().time_since_epoch().count();
+  Clock::rep since = 0;
+  if (asked_since_.compare_exchange_strong(since, now)) {
+    wake();
+    return "";
+  }
+  return Duration(now - since) < stuck_after ? "" : "the controller thread does not answer";
+}
+
 status::ConfigStatus ControllerLoop::status() const {
   const std::lock_guard lock(status_mutex_);
   status::ConfigStatus result = status_;
@@ -81,12 +118,25 @@ status::ConfigStatus ControllerLoop::status() const {
       result.problems.push_back({false, "file " + options_.config_file, std::move(problem)});
     }
   }
+  if (objects_file_) {
+    if (std::string problem = objects_file_->problem(); !problem.empty()) {
+      result.problems.push_back({false, "file " + options_.objects_file->path, std::move(problem)});
+    }
+  }
   return result;
 }
 
 status::Counters ControllerLoop::counters() const {
   const std::lock_guard lock(status_mutex_);
   return counters_;
+}
+
+void ControllerLoop::wake() const {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    woken_ = true;
+  }
+  wake_.notify_one();
 }
 
 // False: the deadline came before a wake-up.
@@ -102,38 +152,95 @@ TimePoint ControllerLoop::next_look() const {
 }
 
 void ControllerLoop::run() {
-  TimePoint last_change{};
+  pthread_setname_np(pthread_self(), "controller");
+  started_ = Clock::now();
   while (!queue_.closed()) {
-    const TimePoint now = Clock::now();
-    if (now >= next_look()) {
-      looked_at_interfaces_ = now;
-      if (auto interfaces = edges_.read_interfaces(); interfaces != planner_.interfaces()) {
-        work_in(planner_.set_interfaces(std::move(interfaces)));
-      }
-    }
+    asked_since_.store(0);
+    turn(Clock::now());
     TimePoint deadline = next_look();
-    if (file_stale_) deadline = std::min({deadline, last_change + file_pause, stale_since_ + file_patience});
-    if (wait_until(deadline)) {
-      if (auto batch = queue_.take()) take(std::move(*batch));
-      last_change = Clock::now();
-    }
-    // After a change, too: with one always waiting there would be no other moment.
-    if (file_stale_ && Clock::now() >= std::min(last_change + file_pause, stale_since_ + file_patience)) show();
+    if (file_stale_) deadline = std::min({deadline, last_change_ + file_pause, stale_since_ + file_patience});
+    if (!live_ && !tried_saved_) deadline = std::min(deadline, started_ + options_.patience);
+    woken_up_ = wait_until(deadline);
   }
   if (file_stale_) show();
+}
+
+void ControllerLoop::turn(TimePoint now) {
+  if (std::exchange(woken_up_, false)) {
+    if (auto batch = queue_.take()) {
+      take(std::move(*batch));
+      last_change_ = Clock::now();
+    }
+  }
+  // After a change, too: with one always waiting there would be no other moment.
+  if (file_stale_ && Clock::now() >= std::min(last_change_ + file_pause, stale_since_ + file_patience)) show();
+  if (!live_ && !tried_saved_ && now >= started_ + options_.patience) serve_saved();
+  if (now < next_look()) return;
+  looked_at_interfaces_ = now;
+  if (auto interfaces = edges_.read_interfaces(); interfaces != planner_.interfaces()) {
+    work_in(planner_.set_interfaces(std::move(interfaces)));
+  }
 }
 
 void ControllerLoop::take(objects::ObjectBatch batch) {
   const bool problems_changed = batch.problems != source_problems_;
   source_problems_ = std::move(batch.problems);
-  const plan::PlanChange change = planner_.apply(batch.changes, batch.synced);
   {
     const std::lock_guard lock(status_mutex_);
     status_.synced = batch.synced;
     counters_["object_changes"] += batch.changes.size();
   }
-  work_in(change);
+  if (live_) {
+    work_in(planner_.apply(batch.changes, true));
+    keep(std::move(batch.changes));
+  } else {
+    first_sync_.hold(std::move(batch.changes));
+    const bool failing = std::ranges::any_of(source_problems_, &objects::SourceProblem::error);
+    if (batch.synced) {
+      go_live();
+      return;
+    }
+    if (failing && !tried_saved_) serve_saved();
+  }
   if (problems_changed) publish_problems();
+}
+
+void ControllerLoop::go_live() {
+  live_ = true;
+  if (!saved_at_.empty())
+    spdlog::info("the API server has told everything: what was known at {} is done with", saved_at_);
+  saved_at_.clear();
+  auto changes = first_sync_.finish();
+  work_in(planner_.apply(changes, true));
+  keep(std::move(changes));
+  publish_problems();
+  const auto& balancers = planner_.plan().load_balancers;
+  report({.problems = {}, .load_balancers = {balancers.begin(), balancers.end()}});
+}
+
+void ControllerLoop::serve_saved() {
+  tried_saved_ = true;
+  auto saved = objects_file_->read(objects::Wanted::all);
+  if (!saved) {
+    spdlog::warn("{}; it is not used", saved.error().message);
+    return;
+  }
+  saved_at_ = saved->saved_at;
+  const auto objects = as_own(std::move(saved->objects), options_.plan.pod_namespace, options_.plan.pod_name);
+  first_sync_.in_force(objects);
+  work_in(planner_.apply(objects, true));
+  publish_problems();
+}
+
+// For a start without the source.
+void ControllerLoop::keep(std::vector<objects::ObjectChange> changes) {
+  if (!objects_file_) return;
+  std::optional<GoodTexts> good_texts;
+  if (const auto judged = planner_.counters().entries_judged; judged != entries_judged_) {
+    entries_judged_ = judged;
+    good_texts = planner_.memory().good_texts;
+  }
+  if (!changes.empty() || good_texts) objects_file_->note(std::move(changes), std::move(good_texts));
 }
 
 void ControllerLoop::work_in(const plan::PlanChange& change) {
@@ -155,6 +262,15 @@ void ControllerLoop::work_in(const plan::PlanChange& change) {
     counters_["fragments_rendered"] = renderer_.rendered();
   }
   if (!change.problems.empty() || !rendered) publish_problems();
+  if (change.vrrp_changed || !change.load_balancers.empty())
+    report({.problems = {}, .load_balancers = change.load_balancers});
+}
+
+void ControllerLoop::report(PlanNews news) {
+  if (!live_ || !edges_.report) return;
+  news.has_router = planner_.plan().vrrp != nullptr;
+  news.first_in_rank = is_first_in_rank(planner_.memory().place);
+  edges_.report(std::move(news));
 }
 
 void ControllerLoop::hand_over() {
@@ -220,6 +336,11 @@ void ControllerLoop::show() {
 
 void ControllerLoop::publish_problems() {
   std::vector<status::Problem> problems;
+  if (!saved_at_.empty()) {
+    problems.push_back({false, "API server",
+                        fmt::format("has told nothing since the start: serving what was known at {}, from {}",
+                                    saved_at_, options_.objects_file->path)});
+  }
   for (const auto& problem : source_problems_) problems.push_back({problem.error, problem.object, problem.message});
   for (const auto& [object, list] : planner_.plan().problems) {
     for (const auto& problem : list) {
@@ -235,6 +356,7 @@ void ControllerLoop::publish_problems() {
     spdlog::log(problem.error ? spdlog::level::err : spdlog::level::warn, "{}: {}", problem.object, problem.message);
   }
   reported_ = {problems.begin(), problems.end()};
+  report({.problems = problems, .load_balancers = {}});
   const std::lock_guard lock(status_mutex_);
   status_.problems = std::move(problems);
 }
