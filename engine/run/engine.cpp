@@ -60,6 +60,8 @@ class ThreadedEngine final : public Engine {
   ApplyReport apply(const config::FragmentChange& change) override;
   [[nodiscard]] bool settled() const override;
   [[nodiscard]] status::Snapshot snapshot() const override;
+  [[nodiscard]] std::vector<status::VirtualRouterStatus> virtual_routers() const override;
+  [[nodiscard]] std::vector<status::Problem> problems() const override;
   [[nodiscard]] std::string stuck() const override;
   void stop() override;
 
@@ -178,12 +180,21 @@ status::Snapshot ThreadedEngine::snapshot() const {
   if (programming_) {
     result.virtual_services = programming_->status_with_stats();
     result.counters.merge(programming_->counters());
-    result.config.problems = programming_->problems();
   }
+  result.config.problems = problems();
   const std::lock_guard lock(mutex_);
-  auto& problems = result.config.problems;
-  problems.insert(problems.end(), host_problems_.begin(), host_problems_.end());
   result.counters["fragments_parsed"] = fragments_parsed_;
+  return result;
+}
+
+std::vector<status::VirtualRouterStatus> ThreadedEngine::virtual_routers() const {
+  return vrrp_ ? *vrrp_->status() : std::vector<status::VirtualRouterStatus>{};
+}
+
+std::vector<status::Problem> ThreadedEngine::problems() const {
+  std::vector<status::Problem> result = programming_ ? programming_->problems() : std::vector<status::Problem>{};
+  const std::lock_guard lock(mutex_);
+  result.insert(result.end(), host_problems_.begin(), host_problems_.end());
   return result;
 }
 

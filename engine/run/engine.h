@@ -41,6 +41,10 @@ class Engine {
   // Virtual routers, virtual services and counters (connection counters are read from the kernel now). Any thread.
   virtual status::Snapshot snapshot() const = 0;
 
+  // The virtual routers alone, and what this host does not let the engine do. Any thread; neither waits.
+  virtual std::vector<status::VirtualRouterStatus> virtual_routers() const = 0;
+  virtual std::vector<status::Problem> problems() const = 0;
+
   // Which thread has not answered for seconds; empty: all do. Any thread; may wait up to a second.
   virtual std::string stuck() const = 0;
 

@@ -14,8 +14,8 @@ class Heartbeat {
   explicit Heartbeat(net::EventLoop& loop) : loop_(loop) {}
 
   // False: the thread has owed an answer for ten seconds or more. To be called now and then.
-  bool answers() {
-    const Clock::rep now = Clock::now().time_since_epoch().count();
+  bool answers(TimePoint at = Clock::now()) {
+    const Clock::rep now = at.time_since_epoch().count();
     Clock::rep since = 0;
     if (asked_since_.compare_exchange_strong(since, now)) {
       loop_.post([this] { asked_since_.store(0); });
