@@ -1,8 +1,10 @@
 // `vipkeeper run`: controller and engine in one process, what the DaemonSet starts. Wiring only.
 //
 // Start: log, run directory, engine (adopts what a crash left), doors (status is there while the rest comes up),
-// controller, source. Shutdown is the reverse: the source first, so that nothing new arrives, then the controller, then
-// the engine, which gives the addresses up, and the control socket last, so that `vipkeeper status` can watch it go.
+// reporter, controller, source. Shutdown is the reverse: what comes from and goes to the cluster first, then the
+// controller, then the engine, which gives the addresses up, and the control socket, so that `vipkeeper status` can
+// watch it go. The objects for a start without the API server are written last, when nobody waits for this node any
+// more.
 
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
@@ -13,6 +15,7 @@
 #include "cmd/commands.h"
 #include "cmd/flags.h"
 #include "cmd/process.h"
+#include "cmd/reporting.h"
 #include "cmd/serve.h"
 #include "cmd/settings.h"
 #include "cmd/sources.h"
@@ -42,21 +45,27 @@ int serve(const RunFlags& flags, Parts parts) {
     return 1;
   }
   const std::string node = flags.node_name.empty() ? parts.options.plan.host_name : flags.node_name;
+  const auto reporter = flags.dry_run ? nullptr : make_reporter(parts.options.plan, node, *parts.source, **engine);
   loop::ControllerLoop controller(std::move(parts.options), std::move(parts.templates),
                                   {.apply =
                                        [&engine](const config::FragmentChange& change) {
                                          run::ApplyReport report = (*engine)->apply(change);
                                          return loop::EngineAnswer{report.applied, std::move(report.problems)};
                                        },
-                                   .read_interfaces = [&engine] { return host_interfaces(engine->get()); }});
-  const auto add = [&controller, &source = *parts.source](status::Snapshot& snapshot) {
+                                   .read_interfaces = [&engine] { return host_interfaces(engine->get()); },
+                                   .report = news_to(reporter.get())});
+  const auto add = [&controller, &reporter, &source = *parts.source](status::Snapshot& snapshot) {
     auto host_problems = std::move(snapshot.config.problems);
     snapshot.config = controller.status();
     snapshot.config.problems.insert(snapshot.config.problems.begin(), host_problems.begin(), host_problems.end());
     snapshot.counters.merge(controller.counters());
     snapshot.counters.merge(source.counters());
+    if (!reporter) return;
+    for (auto& problem : reporter->problems()) snapshot.config.problems.push_back(std::move(problem));
+    snapshot.counters.merge(reporter->counters());
   };
-  auto doors = open_doors({flags.run_dir, node, flags.http_address, flags.http_port}, **engine, add);
+  auto doors = open_doors({flags.run_dir, node, flags.http_address, flags.http_port}, **engine, add,
+                          [&controller] { return controller.stuck(); });
   if (!doors) {
     spdlog::error("{}", doors.error().message);
     return 1;
@@ -66,7 +75,8 @@ int serve(const RunFlags& flags, Parts parts) {
   while (!wait_for_signal({SIGTERM, SIGINT}, std::chrono::hours(1))) {
   }
   spdlog::info("Stopping");
-  parts.source->objects().stop();
+  if (reporter) reporter->stop();
+  parts.source->stop();
   controller.stop();
   doors->http.reset();
   (*engine)->stop();
@@ -91,6 +101,7 @@ int start(const RunFlags& flags) {
     spdlog::error("{}; going on with the built-in templates", own_templates.error().message);
   }
   auto source = Source::create(flags, options->plan);
+  if (source) keep_objects(flags, (*source)->server(), *options);
   const auto made = make_run_dir(flags.run_dir);
   int result = 1;
   if (!source) {

@@ -11,7 +11,8 @@ namespace vipkeeper::cmd {
 
 namespace {
 
-report::Answers answers(const DoorOptions& options, const run::Engine& engine, const AddToSnapshot& add) {
+report::Answers answers(const DoorOptions& options, const run::Engine& engine, const AddToSnapshot& add,
+                        const FindStuck& find_stuck) {
   const auto snapshot = [node = options.node, &engine, add, started = Clock::now()] {
     status::Snapshot result = engine.snapshot();
     result.version = version_text;
@@ -22,8 +23,9 @@ report::Answers answers(const DoorOptions& options, const run::Engine& engine, c
     return result;
   };
   return {.health =
-              [&engine] {
-                const std::string stuck = engine.stuck();
+              [&engine, find_stuck] {
+                std::string stuck = engine.stuck();
+                if (stuck.empty() && find_stuck) stuck = find_stuck();
                 return report::Answers::Verdict{stuck.empty(), stuck};
               },
           .ready =
@@ -41,8 +43,9 @@ report::Answers answers(const DoorOptions& options, const run::Engine& engine, c
 
 }  // namespace
 
-Result<Doors> open_doors(const DoorOptions& options, const run::Engine& engine, AddToSnapshot add) {
-  const report::Answers all = answers(options, engine, add);
+Result<Doors> open_doors(const DoorOptions& options, const run::Engine& engine, AddToSnapshot add,
+                         FindStuck find_stuck) {
+  const report::Answers all = answers(options, engine, add, find_stuck);
   Doors doors;
   auto control = report::StatusServer::listen_unix(options.run_dir + "/control.sock", all);
   if (!control) return std::unexpected(control.error());

@@ -28,8 +28,12 @@ struct DoorOptions {
 // What the source of the configuration adds to the engine's part of the snapshot.
 using AddToSnapshot = std::function<void(status::Snapshot&)>;
 
+// What keeps another thread from answering; empty: nothing does.
+using FindStuck = std::function<std::string()>;
+
 // Opens both. An Error only for the control socket: a second instance on one run directory would fight over addresses.
 // A taken HTTP port is logged and done without. `engine` outlives the doors.
-Result<Doors> open_doors(const DoorOptions& options, const run::Engine& engine, AddToSnapshot add);
+Result<Doors> open_doors(const DoorOptions& options, const run::Engine& engine, AddToSnapshot add,
+                         FindStuck find_stuck = {});
 
 }  // namespace vipkeeper::cmd

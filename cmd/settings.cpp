@@ -88,6 +88,17 @@ Result<loop::ControllerOptions> controller_options(const RunFlags& flags) {
   return options;
 }
 
+void keep_objects(const RunFlags& flags, const std::string& server, loop::ControllerOptions& options) {
+  if (server.empty()) return;
+  const plan::PlanOptions& plan = options.plan;
+  options.objects_file = {.path = flags.run_dir + "/objects.json",
+                          .origin = {.config_map = plan.config_map_namespace + "/" + plan.config_map_name,
+                                     .watch_namespace = plan.watch_namespace,
+                                     .node = plan.node_name.empty() ? plan.host_name : plan.node_name,
+                                     .server = server},
+                          .writes = !flags.dry_run};
+}
+
 Result<render::Templates> templates(const std::string& directory) {
   if (directory.empty()) return render::Templates::built_in();
   render::TemplateTexts texts;

@@ -18,6 +18,10 @@ namespace vipkeeper::cmd {
 // POD_NAME, POD_NAMESPACE, KEEPALIVED_NOTIFY. An Error is wrong usage (exit 2).
 Result<loop::ControllerOptions> controller_options(const RunFlags& flags);
 
+// Objects of the API server at this URL are kept in the run directory for a start without it; those of a directory
+// (empty: no URL) are on disk already.
+void keep_objects(const RunFlags& flags, const std::string& server, loop::ControllerOptions& options);
+
 // The built-in templates with those of --templates in the place of theirs. The Error names the file.
 Result<render::Templates> templates(const std::string& directory);
 

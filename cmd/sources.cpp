@@ -4,6 +4,7 @@
 
 #include "cmd/settings.h"
 #include "controller/kube/api_server_source.h"
+#include "controller/kube/api_server_writer.h"
 #include "controller/kube/loop.h"
 #include "controller/manifests/directory_source.h"
 
@@ -15,6 +16,9 @@ class Directory final : public Source {
  public:
   explicit Directory(const std::string& path) : source_(path) {}
   objects::ObjectSource& objects() override { return source_; }
+  report::SendRequest writer() override { return {}; }
+  [[nodiscard]] std::string server() const override { return {}; }
+  void stop() override { source_.stop(); }
   [[nodiscard]] status::Counters counters() const override {
     const auto counters = source_.counters();
     return {{"manifest_files_read", counters.files_read},
@@ -28,8 +32,26 @@ class Directory final : public Source {
 
 class ApiServer final : public Source {
  public:
-  explicit ApiServer(std::unique_ptr<kube::ApiServerSource> source) : source_(std::move(source)) {}
+  ApiServer(std::unique_ptr<kube::ApiServerSource> source, std::unique_ptr<kube::ApiServerWriter> writer)
+      : source_(std::move(source)), writer_(std::move(writer)) {}
   objects::ObjectSource& objects() override { return *source_; }
+  report::SendRequest writer() override {
+    return [this](report::ApiRequest request, std::function<void(report::ApiAnswer)> listener) {
+      writer_->send({.target = std::move(request.target),
+                     .method = std::move(request.method),
+                     .accept = std::move(request.accept),
+                     .body = std::move(request.body),
+                     .content_type = std::move(request.content_type)},
+                    [listener = std::move(listener)](kube::Answer answer) {
+                      listener({answer.status, std::move(answer.text), answer.retry_after});
+                    });
+    };
+  }
+  [[nodiscard]] std::string server() const override { return source_->state().server; }
+  void stop() override {
+    writer_->stop();
+    source_->stop();
+  }
   [[nodiscard]] status::Counters counters() const override {
     status::Counters result;
     for (const auto& [key, value] : source_->state().counters) {
@@ -43,6 +65,7 @@ class ApiServer final : public Source {
 
  private:
   std::unique_ptr<kube::ApiServerSource> source_;
+  std::unique_ptr<kube::ApiServerWriter> writer_;
 };
 
 }  // namespace
@@ -60,9 +83,11 @@ Result<std::unique_ptr<Source>> Source::create(const RunFlags& flags, const plan
   options.config_map_name = plan.config_map_name;
   options.pod_namespace = plan.pod_namespace;
   options.pod_name = plan.pod_name;
+  auto writer = kube::ApiServerWriter::create(options.access);
+  if (!writer) return std::unexpected(writer.error());
   auto source = kube::ApiServerSource::create(std::move(options));
   if (!source) return std::unexpected(source.error());
-  return std::make_unique<ApiServer>(std::move(*source));
+  return std::make_unique<ApiServer>(std::move(*source), std::move(*writer));
 }
 
 }  // namespace vipkeeper::cmd
