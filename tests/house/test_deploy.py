@@ -74,15 +74,37 @@ def test_bindings_bind_the_roles_to_the_daemonsets_account():
     assert only("Role")["metadata"]["namespace"] == only("RoleBinding")["metadata"]["namespace"] == account["namespace"]
 
 
+def rights(*kinds):
+    return sorted((group, resource, verb, *rule.get("resourceNames", []))
+                  for kind in kinds for rule in only(kind)["rules"]
+                  for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"])
+
+
+EVENTS = [("events.k8s.io", "events", "create"), ("events.k8s.io", "events", "patch")]
+OPTIONAL = {"Role": EVENTS, "ClusterRole": [*EVENTS, ("", "services/status", "patch")]}
+
+
 def test_the_rights_are_the_least_that_works():
-    rights = sorted((group, resource, verb, *rule.get("resourceNames", []))
-                    for kind in ("Role", "ClusterRole") for rule in only(kind)["rules"]
-                    for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"])
-    assert rights == sorted([
+    assert rights("Role", "ClusterRole") == sorted([
+        *OPTIONAL["Role"], *OPTIONAL["ClusterRole"],
         ("", "configmaps", "get", "vip-configmap"), ("", "configmaps", "list", "vip-configmap"), ("", "configmaps", "watch", "vip-configmap"),
         ("", "pods", "get"),
         ("", "services", "list"), ("", "services", "watch"), ("", "nodes", "list"), ("", "nodes", "watch"),
         ("discovery.k8s.io", "endpointslices", "list"), ("discovery.k8s.io", "endpointslices", "watch")])
+
+
+@pytest.mark.parametrize("kind", ["Role", "ClusterRole"])
+def test_rights_that_may_be_left_out_are_rules_of_their_own(kind):
+    for rule in only(kind)["rules"]:
+        granted = {(group, resource, verb) for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+        assert granted <= set(OPTIONAL[kind]) or not granted & set(OPTIONAL[kind])
+    text = next(path for path in MANIFESTS if any(one["kind"] == kind for one in documents(path))).read_text()
+    assert text.count("# May be left out:") == len({resource for _, resource, _ in OPTIONAL[kind]})
+
+
+def test_nothing_is_written_but_events_and_status():
+    assert [right for right in rights("Role", "ClusterRole") if right[2] not in ("get", "list", "watch")] == sorted(
+        [*OPTIONAL["Role"], *OPTIONAL["ClusterRole"]])
 
 
 def test_the_daemonset_reads_the_example_configmap_and_may():
