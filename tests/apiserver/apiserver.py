@@ -9,7 +9,8 @@ times, so they survive a restart of this server, as etcd's do; what a client mis
 
 Spoken: GET of lists and single objects, fieldSelector=metadata.name, labelSelector (exists, equals), limit and continue,
 watch with resourceVersion, timeoutSeconds, sendInitialEvents and bookmarks, 410 as an ERROR event for versions that are forgotten,
-/readyz. HTTP/1.1 with chunks, HTTP or HTTPS, IPv4 or [IPv6].
+/readyz. POST, PATCH (series) and lists of Events of events.k8s.io/v1 and PATCH of a Service's status, with what the real
+server's validation refuses. HTTP/1.1 with chunks, HTTP or HTTPS, IPv4 or [IPv6].
 
 For tests, beside the API:
     PUT    /_objects                               YAML or JSON of objects that live until they are deleted (not in DIR)
@@ -17,7 +18,8 @@ For tests, beside the API:
     POST   /_compact                               forget the history: older versions get 410
     POST   /_cut[?reset=1]                         end all watches now
     POST   /_fail?status=503[&count=N][&retry_after=S][&path=PART]    answer the next N API requests so (count=0: stop that)
-    GET    /_requests                              all API requests so far, one a line
+    POST   /_forbid?method=POST&path=PART          answer these with 403 from now on (method and path empty: allow all again)
+    GET    /_requests                              all API requests so far, one a line; writes with their method before
 """
 
 import argparse
@@ -51,6 +53,9 @@ PLURALS = {
 KINDS = {plural: (kind, group) for kind, (group, plural) in PLURALS.items()}
 CLUSTER_SCOPED = {"Node"}
 PATH = re.compile(r"^(/api/v1|/apis/discovery\.k8s\.io/v1)(?:/namespaces/([^/]+))?/([a-z]+)(?:/([^/]+))?$")
+EVENTS = re.compile(r"^/apis/events\.k8s\.io/v1/namespaces/([^/]+)/events(?:/([^/]+))?$")
+STATUS = re.compile(r"^/api/v1/namespaces/([^/]+)/services/([^/]+)/status$")
+MICRO_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -256,6 +261,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if url.path == "/version":
             self.answer(200, {"major": "1", "minor": "36", "gitVersion": "v1.36.0-lab"})
             return
+        if EVENTS.match(url.path):
+            self.list_events(*EVENTS.match(url.path).groups())
+            return
         match = PATH.match(url.path)
         kind, group = KINDS.get(match.group(3), ("", "")) if match else ("", "")
         if not match or group != match.group(1):
@@ -272,6 +280,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def refuse(self, path):
         if self.server.token and self.headers.get("Authorization") != "Bearer " + self.server.token:
             self.fail(401, "Unauthorized", "Unauthorized")
+            return True
+        if any(self.command == method and part in path for method, part in self.server.forbidden):
+            self.fail(403, "Forbidden", f"{path} is forbidden: no rule of RBAC grants {self.command}")
             return True
         failure = self.server.failure
         if not failure or failure.part not in path:
@@ -311,11 +322,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
-        self.body()
+        body = self.body()
+        if EVENTS.match(url.path):
+            self.server.requests.append(f"POST {self.path}")
+            if not self.refuse(url.path):
+                self.create_event(EVENTS.match(url.path).group(1), body)
+            return
         if url.path == "/_compact":
             self.server.store.compact()
         elif url.path == "/_cut":
             self.server.store.end_watches("reset" in query)
+        elif url.path == "/_forbid":
+            if query.get("path"):
+                self.server.forbidden.append((query["method"], query["path"]))
+            else:
+                self.server.forbidden.clear()
         elif url.path == "/_fail":
             count = int(query.get("count", 1))
             self.server.failure = (
@@ -325,6 +346,70 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.text(404, "404 page not found\n")
             return
         self.text(200, "done\n")
+
+    def do_PATCH(self):
+        url = urllib.parse.urlsplit(self.path)
+        body = self.body()
+        self.server.requests.append(f"PATCH {self.path}")
+        if self.refuse(url.path):
+            return
+        event, status = EVENTS.match(url.path), STATUS.match(url.path)
+        if self.headers.get("Content-Type") != "application/merge-patch+json":
+            self.fail(415, "UnsupportedMediaType", "this server knows merge patches alone")
+        elif event and event.group(2):
+            self.patch_event(*event.groups(), json.loads(body))
+        elif status:
+            self.patch_status(*status.groups(), json.loads(body))
+        else:
+            self.text(404, "404 page not found\n")
+
+    # --- writes
+
+    def create_event(self, namespace, body):
+        event = json.loads(body)
+        wrong = wrong_event(event, namespace)
+        name = event.get("metadata", {}).get("name", "")
+        with self.server.store.changed:
+            if wrong:
+                self.fail(422, "Invalid", wrong)
+            elif (namespace, name) in self.server.events:
+                self.fail(409, "AlreadyExists", f'events "{name}" already exists')
+            else:
+                self.server.events[namespace, name] = event
+                self.answer(201, event)
+
+    def patch_event(self, namespace, name, patch):
+        with self.server.store.changed:
+            event = self.server.events.get((namespace, name))
+            if event is None:
+                self.fail(404, "NotFound", f'events "{name}" not found')
+            elif set(patch) != {"series"} or wrong_series(patch["series"]):
+                self.fail(422, "Invalid", "field is immutable, or the series is none")
+            else:
+                event["series"] = patch["series"]
+                self.answer(200, event)
+
+    def list_events(self, namespace, name):
+        with self.server.store.changed:
+            items = [event for (of, one), event in sorted(self.server.events.items()) if of == namespace and name in (None, one)]
+        self.answer(200, {"kind": "EventList", "apiVersion": "events.k8s.io/v1", "metadata": {}, "items": items})
+
+    def patch_status(self, namespace, name, patch):
+        store = self.server.store
+        with store.changed:
+            item = store.objects.get(("Service", namespace, name))
+            ingress = patch.get("status", {}).get("loadBalancer", {}).get("ingress", ...)
+            if item is None:
+                self.fail(404, "NotFound", f'services "{name}" not found')
+            elif ingress is ... or any("ip" not in one and "ipMode" in one for one in ingress or []):
+                self.fail(422, "Invalid", "status.loadBalancer.ingress: Invalid value")
+            elif ingress and item["spec"].get("type") != "LoadBalancer":
+                self.fail(422, "Invalid", "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is LoadBalancer")
+            else:
+                item = json.loads(json.dumps(item))
+                item["status"] = {"loadBalancer": {"ingress": ingress} if ingress else {}}
+                store.put(item, time.time_ns() // 1000)
+                self.answer(200, item)
 
     # --- the API
 
@@ -457,6 +542,31 @@ def wanted(key, item, kind, namespace, query):
     return True
 
 
+def wrong_series(series):
+    return series.get("count", 0) < 2 or not MICRO_TIME.match(series.get("lastObservedTime", ""))
+
+
+def wrong_event(event, namespace):
+    """What the real server's validation (apimachinery, events.k8s.io/v1) would say; empty: nothing."""
+    regarding = event.get("regarding", {})
+    for field, longest in (("reportingController", 253), ("reportingInstance", 128), ("action", 128), ("reason", 128)):
+        if not 0 < len(event.get(field, "")) <= longest:
+            return f"{field}: Required value, or too long"
+    if not MICRO_TIME.match(event.get("eventTime", "")):
+        return "eventTime: Required value"
+    if event.get("type") not in ("Normal", "Warning"):
+        return "type: Invalid value"
+    if len(event.get("note", "")) > 1024:
+        return "note: can have at most 1024 characters"
+    if (regarding.get("namespace") or "default") != namespace or event["metadata"].get("namespace") != namespace:
+        return "regarding.namespace: does not match event.namespace"
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", event["metadata"].get("name", "")):
+        return "metadata.name: Invalid value"
+    if "series" in event and wrong_series(event["series"]):
+        return "series: Invalid value"
+    return ""
+
+
 def api_version(kind):
     return "v1" if PLURALS[kind][0] == "/api/v1" else PLURALS[kind][0][len("/apis/"):]
 
@@ -481,6 +591,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.token = options.token
         self.bookmark_interval = options.bookmark_interval
         self.failure = None
+        self.forbidden = []  # (method, part of the path)
+        self.events = {}  # (namespace, name) -> Event; they end with the server
         self.requests = collections.deque(maxlen=100000)
         super().__init__(address, Handler)
 

@@ -142,3 +142,60 @@ def test_watches_can_be_cut(api):
     stream = api.watch("/api/v1/services?watch=1&resourceVersion=0")
     api.ask("/_cut", "POST")
     assert stream.readline() == b""
+
+
+EVENT = {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "web.1", "namespace": "default"},
+         "eventTime": "2026-11-20T08:15:30.000000Z", "reportingController": "vipkeeper.io/vipkeeper", "reportingInstance": "node1",
+         "type": "Warning", "reason": "R", "action": "A", "regarding": {"kind": "Service", "namespace": "default", "name": "web"}}
+EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
+SERIES = {"series": {"count": 2, "lastObservedTime": "2026-11-20T08:15:31.000000Z"}}
+
+
+def patch(api, path, value, content_type="application/merge-patch+json"):
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=10)
+    connection.request("PATCH", path, json.dumps(value), {"Content-Type": content_type})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_events_are_made_once_and_become_series(api):
+    assert api.ask(EVENTS, "POST", json.dumps(EVENT))[0] == 201
+    assert api.ask(EVENTS, "POST", json.dumps(EVENT))[0] == 409
+    assert patch(api, EVENTS + "/web.1", SERIES) == 200
+    assert patch(api, EVENTS + "/web.2", SERIES) == 404
+    assert patch(api, EVENTS + "/web.1", {"note": "another"}) == 422
+    assert patch(api, EVENTS + "/web.1", SERIES, "application/json") == 415
+    assert [one["series"]["count"] for one in api.ask(EVENTS)[1]["items"]] == [2]
+    assert api.ask("/_requests")[1].splitlines()[0] == "POST " + EVENTS
+
+
+@pytest.mark.parametrize("field,value", [("action", ""), ("reportingInstance", "x" * 129), ("eventTime", "2026-11-20T08:15:30Z"),
+                                         ("type", "Error"), ("note", "x" * 1025), ("regarding", {"kind": "Node", "name": "n", "namespace": "a"}),
+                                         ("metadata", {"name": "Web", "namespace": "default"}), ("series", {"count": 1})])
+def test_an_event_that_the_real_server_would_refuse_is_refused(api, field, value):
+    assert api.ask(EVENTS, "POST", json.dumps({**EVENT, field: value}))[0] == 422
+
+
+def test_the_status_of_a_load_balancer_is_patched_and_watched(api):
+    item = json.loads(service("web"))
+    item["spec"]["type"] = "LoadBalancer"
+    api.ask("/_objects", "PUT", json.dumps(item))
+    api.ask("/_objects", "PUT", service("inner"))
+    stream = api.watch("/api/v1/services?watch=1&resourceVersion=0")
+    assert {event(stream)["object"]["metadata"]["name"] for _ in range(2)} == {"web", "inner"}
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.50", "ipMode": "VIP"}]}}}
+    assert patch(api, "/api/v1/namespaces/default/services/web/status", status) == 200
+    assert event(stream)["object"]["status"] == status["status"]
+    assert patch(api, "/api/v1/namespaces/default/services/inner/status", status) == 422
+    assert patch(api, "/api/v1/namespaces/default/services/none/status", status) == 404
+    assert patch(api, "/api/v1/namespaces/default/services/web/status", {"status": {"loadBalancer": {"ingress": None}}}) == 200
+    assert event(stream)["object"]["status"] == {"loadBalancer": {}}
+
+
+def test_what_is_forbidden_stays_forbidden_until_all_is_allowed(api):
+    api.ask("/_forbid?method=POST&path=/events", "POST")
+    assert [api.ask(EVENTS, "POST", json.dumps(EVENT))[0] for _ in range(2)] == [403, 403]
+    assert api.ask(EVENTS)[0] == 200
+    api.ask("/_forbid", "POST")
+    assert api.ask(EVENTS, "POST", json.dumps(EVENT))[0] == 201
