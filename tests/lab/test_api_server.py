@@ -118,8 +118,9 @@ def test_nodes_restarted_without_an_api_server_serve_what_they_last_knew(lab, si
     wait_until(lambda: site.spread(VIP_NAT, 80, 9).keys() == {"web-1", "web-2", "web-3"}, 20, "an answer of every pod by NAT")
     assert site.spread(VIP_DR, 80, 9).keys() == {"web-1", "web-2", "web-3"}
 
+    # The kernel adds up what it counted every two seconds.
+    wait_until(lambda: operations(holder)[1][f"tcp {VIP_NAT}:80"] >= 9, 20, "the connections counted")
     before = {node.name: operations(node) for node in site.nodes}
-    assert before[holder.name][1][f"tcp {VIP_NAT}:80"] >= 9
     site.api.start()
     for node in site.nodes:
         wait_until(lambda: synced(node), 20, f"{node.name} to have heard everything")
@@ -226,7 +227,7 @@ def test_what_is_forbidden_is_said_once_and_done_without(lab, site):
     assert any("services/status" in one and "rbac/" in one for one in said())
     writes = len(site.api.writes())
     holds_for(lambda: len(site.api.writes()) == writes, 5, "no further try")
-    assert holder.program.log().count("is forbidden") == 2
+    assert holder.program.log().count("done without") == 2
     assert holder.holds("192.0.2.53")
     assert holder.http(8080, "/health")[0] == 200
     settle(site, expected_table(site.pod_addresses, site.pod_addresses))
