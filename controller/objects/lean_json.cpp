@@ -42,10 +42,11 @@ constexpr Kept slice_metadata[] = {
 constexpr Kept node_metadata[] = {{"name"},  {"namespace"}, {"uid"}, {"resourceVersion"}, {"annotations", annotations},
                                   {"labels"}};
 
-constexpr Kept ingress[] = {{"ip"}};
+constexpr Kept ingress[] = {{"ip"}, {"hostname"}, {"ipMode"}};
 constexpr Kept load_balancer[] = {{"ingress", ingress}};
 constexpr Kept service_status[] = {{"loadBalancer", load_balancer}};
 constexpr Kept service_spec[] = {{"type"},
+                                 {"loadBalancerClass"},
                                  {"clusterIP"},
                                  {"clusterIPs"},
                                  {"externalIPs"},

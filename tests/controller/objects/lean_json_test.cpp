@@ -36,12 +36,13 @@ std::vector<Row> full_objects() {
                              R"(,"data":{"192.0.2.50":"shop/web","x/y.z":""},"binaryData":{"b":"AA=="}})"},
       {Kind::service,
        R"({"metadata":)" + service_metadata +
-           R"(,"spec":{"type":"LoadBalancer","clusterIP":"10.96.0.9","clusterIPs":["10.96.0.9","fd00::9"],)"
+           R"(,"spec":{"type":"LoadBalancer","loadBalancerClass":"vipkeeper.io/vip","clusterIP":"10.96.0.9","clusterIPs":["10.96.0.9","fd00::9"],)"
            R"("externalIPs":["198.51.100.1"],"loadBalancerIP":"198.51.100.2","selector":{"app":"web"},)"
            R"("ports":[{"name":"http","protocol":"TCP","port":80,"targetPort":"web","nodePort":30080,"appProtocol":"h"},)"
            R"({"name":"dns","protocol":"UDP","port":53,"targetPort":5353}],"sessionAffinity":"ClientIP",)"
            R"("sessionAffinityConfig":{"clientIP":{"timeoutSeconds":90}},"publishNotReadyAddresses":true,)"
-           R"("ipFamilies":["IPv4","IPv6"]},"status":{"loadBalancer":{"ingress":[{"ip":"198.51.100.3","ports":[]}]},)"
+           R"("ipFamilies":["IPv4","IPv6"]},"status":{"loadBalancer":{"ingress":[{"ip":"198.51.100.3","ports":[],"ipMode":"VIP"},)"
+           R"({"hostname":"a.example"}]},)"
            R"("conditions":[{"type":"x"}]}})"},
       {Kind::endpoint_slice,
        R"({"metadata":)" + slice_metadata +
