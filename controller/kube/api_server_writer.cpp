@@ -9,8 +9,8 @@
 
 #include "controller/kube/api_server_writer.h"
 
-#include <future>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "controller/kube/loop.h"
@@ -22,11 +22,10 @@ namespace {
 
 constexpr std::size_t most_under_way = 16;
 constexpr std::size_t longest_body = 1024 * 1024;
-constexpr std::chrono::milliseconds stop_within{800};
 
 }  // namespace
 
-// On the pool thread, but for its making.
+// On the pool thread, but for its making and silence().
 class ApiServerWriter::Session : public std::enable_shared_from_this<ApiServerWriter::Session> {
  public:
   Session(ClusterAccess access, Duration answer_within)
@@ -35,7 +34,7 @@ class ApiServerWriter::Session : public std::enable_shared_from_this<ApiServerWr
   void send(const Request& request, Listener listener) {
     if (closed_) return;
     if (calls_.size() >= most_under_way) {
-      listener({.text = "too many requests are under way"});
+      tell(listener, {.text = "too many requests are under way"});
       return;
     }
     const std::uint64_t number = ++last_;
@@ -45,6 +44,12 @@ class ApiServerWriter::Session : public std::enable_shared_from_this<ApiServerWr
       if (const auto self = weak.lock()) self->handle(number, event);
     };
     call.exchange = request.method == "GET" ? transport_.get(request, hear) : transport_.write(request, hear);
+  }
+
+  // From any thread: no call of a listener after it.
+  void silence() {
+    const std::lock_guard lock(mutex_);
+    silent_ = true;
   }
 
   void close() {
@@ -87,13 +92,21 @@ class ApiServerWriter::Session : public std::enable_shared_from_this<ApiServerWr
       call.answer = {.text = *failure};
     }
     if (call.answer.status == 401) transport_.refuse_token();
-    call.listener(std::move(call.answer));
+    tell(call.listener, std::move(call.answer));
+  }
+
+  void tell(const Listener& listener, Answer answer) {
+    const std::lock_guard lock(mutex_);
+    if (!silent_) listener(std::move(answer));
   }
 
   Transport transport_;
   std::map<std::uint64_t, Call> calls_;
   std::uint64_t last_ = 0;
   bool closed_ = false;
+
+  std::mutex mutex_;  // guards silent_, and is held while a listener is called
+  bool silent_ = false;
 };
 
 Result<std::unique_ptr<ApiServerWriter>> ApiServerWriter::create(const AccessOptions& options, Duration answer_within) {
@@ -114,15 +127,12 @@ void ApiServerWriter::send(Request request, Listener listener) {
 
 void ApiServerWriter::stop() {
   if (!session_) return;
-  auto closed = std::make_shared<std::promise<void>>();
-  auto seen = closed->get_future();
+  session_->silence();
   // The session ends on the pool thread, where its timers and clients belong.
-  post([held = std::make_shared<std::shared_ptr<Session>>(std::exchange(session_, nullptr)), closed] {
+  post([held = std::make_shared<std::shared_ptr<Session>>(std::exchange(session_, nullptr))] {
     (*held)->close();
     held->reset();
-    closed->set_value();
   });
-  seen.wait_for(stop_within);
 }
 
 }  // namespace vipkeeper::kube

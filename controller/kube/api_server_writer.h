@@ -33,9 +33,10 @@ class ApiServerWriter {
   ApiServerWriter(const ApiServerWriter&) = delete;
   ApiServerWriter& operator=(const ApiServerWriter&) = delete;
 
-  // Any thread; returns at once. The listener is called once, on the pool thread; not at all after stop().
+  // Any thread, but not beside stop(); returns at once. The listener is called once, on the pool thread; not at all after
+  // stop().
   void send(Request request, Listener listener);
-  // Returns within a second whatever the server does. Not from within a listener.
+  // Returns at once; what is under way ends behind, on the pool thread. Not from within a listener.
   void stop();
 
  private:

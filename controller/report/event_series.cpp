@@ -67,16 +67,17 @@ Json series_of(std::uint64_t count, WallTime last) {
   return {{"count", count}, {"lastObservedTime", micro_time(last)}};
 }
 
-// The object's metadata by the verb that the role grants: its own ConfigMap and pod by name, the rest by a list.
+// The object's metadata by the verb that the roles grant: the own pod by name, the rest by a list, which is granted for
+// the sources.
 ApiRequest look_up(const ObjectReference& object) {
   std::string path = "/api/v1/";
   if (!object.name_space.empty()) path += "namespaces/" + object.name_space + "/";
-  const bool by_name = object.kind == "ConfigMap" || object.kind == "Pod";
-  path += object.kind == "ConfigMap" ? "configmaps"
-          : object.kind == "Pod"     ? "pods"
-          : object.kind == "Node"    ? "nodes"
-                                     : "services";
-  path += by_name ? "/" + object.name : "?fieldSelector=metadata.name%3D" + object.name;
+  const bool by_name = object.kind == "Pod";
+  path += by_name                      ? "pods/" + object.name
+          : object.kind == "ConfigMap" ? "configmaps"
+          : object.kind == "Node"      ? "nodes"
+                                       : "services";
+  if (!by_name) path += "?fieldSelector=metadata.name%3D" + object.name;
   return {.method = "GET",
           .target = std::move(path),
           .accept = fmt::format("application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json",
