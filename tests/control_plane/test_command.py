@@ -1,0 +1,58 @@
+"""The command that starts and ends a control plane (tests/kubernetes/cluster): it leaves nothing behind, however it ends."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+CLUSTER = pathlib.Path(__file__).resolve().parents[1] / "kubernetes" / "cluster"
+
+
+def cluster(*arguments):
+    return subprocess.run([CLUSTER, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def processes_that_name(directory):
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if os.fsencode(directory) in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_two_run_side_by_side_and_are_gone_when_they_are_stopped_or_killed(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    started = [subprocess.Popen([CLUSTER, "start", directory], stdout=subprocess.PIPE, text=True) for directory in (one, two)]
+    try:
+        urls = {process.communicate(timeout=120)[0].splitlines()[0] for process in started}
+        assert [process.returncode for process in started] == [0, 0] and len(urls) == 2
+        for directory in (one, two):
+            assert json.loads(cluster("call", directory, "ready").stdout) is True
+            assert len(processes_that_name(directory)) == 3
+        again = cluster("start", one)
+        assert again.returncode == 1 and "tests/kubernetes/cluster stop" in again.stderr
+        assert cluster("call", one, "no_such_method").returncode == 1
+        # Killed, it has no last word: what it started dies with it.
+        os.kill(json.loads((two / "control").read_text())["pid"], signal.SIGKILL)
+    finally:
+        ends = {directory.name: cluster("stop", directory) for directory in (one, two)}
+    assert all(end.returncode == 0 for end in ends.values()), ends
+    deadline = time.monotonic() + 10
+    while processes_that_name(one) or processes_that_name(two):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path):
+    starting = subprocess.Popen([CLUSTER, "start", tmp_path / "one"], stderr=subprocess.DEVNULL)
+    time.sleep(0.7)
+    starting.send_signal(signal.SIGINT)
+    assert starting.wait(60) != 0
+    assert processes_that_name(tmp_path / "one") == []
+    assert not (tmp_path / "one").exists()
