@@ -64,6 +64,8 @@ Result<ClusterAccess> cluster_access(const AccessOptions& options);
 // The current context of a kubeconfig. Relative paths in it are relative to its directory. exec and auth-provider
 // plugins are refused: they are programs of a developer's machine.
 Result<ClusterAccess> read_kubeconfig(const std::string& file);
+// The same of its text.
+Result<ClusterAccess> parse_kubeconfig(const std::string& text, const std::string& directory);
 
 // A bearer token. A file is read again after 50 s (the kubelet rotates it), or at once after refused(); if that fails,
 // the last token is used.

@@ -119,13 +119,16 @@ void read_user(const YAML::Node& user, const fs::path& directory, ClusterAccess&
 Result<ClusterAccess> read_kubeconfig(const std::string& file) {
   const auto text = read_text_file(file);
   if (!text) return std::unexpected(text.error());
+  return parse_kubeconfig(*text, fs::absolute(file).parent_path().string());
+}
+
+Result<ClusterAccess> parse_kubeconfig(const std::string& text, const std::string& directory) {
   try {
-    const YAML::Node config = YAML::Load(*text);
+    const YAML::Node config = YAML::Load(text);
     if (!config.IsMap()) throw Unusable{"no kubeconfig: expected a mapping"};
     const std::string current = text_of(config, "current-context");
     if (current.empty()) throw Unusable{"current-context: missing"};
     const YAML::Node context = entry(config, "contexts", "context", current);
-    const fs::path directory = fs::absolute(file).parent_path();
     ClusterAccess access;
     read_cluster(entry(config, "clusters", "cluster", text_of(context, "cluster")), directory, access);
     const std::string user = text_of(context, "user");
