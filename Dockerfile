@@ -21,6 +21,7 @@ RUN apt-get update \
        libnl-3-200 \
        libnl-genl-3-200 \
        libprometheus-cpp-core1.0 \
+       libsimdjson14 \
        libspdlog1.10 \
        libssl3 \
        libyaml-cpp0.7 \

@@ -77,7 +77,7 @@ Step OneObject::ended(TimePoint now) {
 Step OneObject::parse() {
   answered_ = true;
   Step step;
-  const auto json = objects::read_lean(key_.kind, body_);
+  const auto json = objects::LeanReader().read(key_.kind, body_);
   body_ = {};
   if (!json || !json->is_object()) {
     set_problem(fmt::format("{}: the answer is no JSON object", key_.to_string()), false);

@@ -35,7 +35,6 @@
 #include <utility>
 
 #include "controller/kube/json_member.h"
-#include "controller/objects/lean_json.h"
 
 namespace vipkeeper::kube {
 
@@ -206,7 +205,7 @@ Step Reflector::list_refused(TimePoint now) {
 }
 
 void Reflector::take_list_item(std::string_view text) {
-  const auto object = objects::read_lean(resource_.kind, text);
+  const auto object = reader_.read(resource_.kind, text);
   auto item = object ? known_.read(*object) : std::nullopt;
   if (!item) {
     ++skipped_;

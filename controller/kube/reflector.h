@@ -16,6 +16,7 @@
 #include "controller/kube/list_splitter.h"
 #include "controller/kube/status.h"
 #include "controller/kube/tally.h"
+#include "controller/objects/lean_json.h"
 #include "controller/objects/objects.h"
 
 namespace vipkeeper::kube {
@@ -109,6 +110,7 @@ class Reflector final : public Conversation {
   std::string error_body_;
   ListSplitter splitter_;
   LineSplitter lines_;
+  objects::LeanReader reader_;
   bool malformed_ = false;
   TimePoint asked_at_;
   TimePoint watch_started_;

@@ -8,7 +8,6 @@
 
 #include "controller/kube/json_member.h"
 #include "controller/kube/reflector.h"
-#include "controller/objects/lean_json.h"
 
 namespace vipkeeper::kube {
 
@@ -116,7 +115,7 @@ Step Reflector::watch_bytes(TimePoint now, std::string_view bytes) {
 }
 
 void Reflector::watch_line(TimePoint now, std::string_view line, Step& step) {
-  const auto event = objects::read_lean_event(resource_.kind, line);
+  const auto event = reader_.read_event(resource_.kind, line);
   const std::string type = event && event->is_object() ? text_member(*event, "type") : std::string();
   if (type.empty()) {
     ++errors_;

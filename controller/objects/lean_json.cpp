@@ -1,27 +1,28 @@
 // Reading JSON with most of it left out.
 //
 // A real EndpointSlice is 300 bytes an endpoint, of which the plan reads the address and three flags; a third of a real
-// object is managedFields, and a Node lists every image it has. Building documents of all that would be nearly the
-// whole cost of a large list: so the parser's events are taken one by one, and only members named below become part of
-// a document. What is left out costs the lexer's time and no memory.
+// object is managedFields, and a Node lists every image it has. Reading all that into documents would be nearly the
+// whole cost of a large list. So simdjson reads the text, whole and strictly, in one buffer that is used again, and
+// only members named below become part of a document.
 //
 // The tables below say what json.cpp reads. A member that is missing here is absent there: a test compares both ways of
 // reading on objects that have everything.
 
 #include "controller/objects/lean_json.h"
 
+#include <simdjson.h>
+
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace vipkeeper::objects {
 
 namespace {
 
 using nlohmann::json;
+namespace dom = simdjson::dom;
 
 // A member that is kept; with children, only those of it. A name that ends in "/" stands for all that begin with it.
 // Lists are looked through: what stands below a list's name is of its elements.
@@ -127,116 +128,71 @@ Members members_of(Kind kind) {
 
 constexpr std::size_t deepest = 64;
 
-// Builds the document of what is kept from the parser's events (nlohmann::json_sax).
-class LeanBuilder {
- public:
-  explicit LeanBuilder(Members members) : next_{members, false} {}
-
-  [[nodiscard]] json take() { return std::move(root_); }
-
-  bool null() { return scalar(nullptr); }
-  bool boolean(bool value) { return scalar(value); }
-  bool number_integer(std::int64_t value) { return scalar(value); }
-  bool number_unsigned(std::uint64_t value) { return scalar(value); }
-  bool number_float(double value, const std::string&) { return scalar(value); }
-  bool string(std::string& value) { return scalar(std::move(value)); }
-  bool binary(json::binary_t&) { return false; }
-
-  bool start_object(std::size_t) { return open(json::value_t::object); }
-  bool start_array(std::size_t) { return open(json::value_t::array); }
-  bool end_object() { return close(); }
-  bool end_array() { return close(); }
-
-  bool key(std::string& name) {
-    if (skipped_depth_ > 0) return true;
-    const Scope& scope = open_.back().scope;
-    if (!scope.whole) {
-      const Kept* kept = find(scope.members, name);
-      drop_next_ = kept == nullptr;
-      if (drop_next_) return true;
-      next_ = {kept->children, kept->children.empty()};
-    } else {
-      next_ = scope;
-    }
-    key_ = std::move(name);
-    return true;
+const Kept* find(Members members, std::string_view name) {
+  for (const Kept& one : members) {
+    if (one.name == name || (one.name.ends_with('/') && name.starts_with(one.name))) return &one;
   }
+  return nullptr;
+}
 
-  bool parse_error(std::size_t, const std::string&, const json::exception&) { return false; }
-
- private:
-  struct Scope {
-    Members members;
-    bool whole = false;  // all members are kept
-  };
-  struct Open {
-    json* value;
-    Scope scope;
-  };
-
-  static const Kept* find(Members members, std::string_view name) {
-    for (const Kept& one : members) {
-      if (one.name == name || (one.name.ends_with('/') && name.starts_with(one.name))) return &one;
-    }
-    return nullptr;
-  }
-
-  // The value's place in the document.
-  json* place(json&& value) {
-    if (open_.empty()) return &(root_ = std::move(value));
-    json& parent = *open_.back().value;
-    if (parent.is_array()) return &parent.emplace_back(std::move(value));
-    return &(parent[key_] = std::move(value));
-  }
-
-  template <class T>
-  bool scalar(T&& value) {
-    if (skipped_depth_ == 0 && !std::exchange(drop_next_, false)) place(json(std::forward<T>(value)));
-    return true;
-  }
-
-  bool open(json::value_t type) {
-    if (skipped_depth_ > 0 || std::exchange(drop_next_, false)) {
-      ++skipped_depth_;
-      return true;
-    }
-    if (open_.size() == deepest) return false;
-    const bool element = !open_.empty() && open_.back().value->is_array();
-    const Scope scope = element ? open_.back().scope : next_;
-    open_.push_back({place(json(type)), scope});
-    return true;
-  }
-
-  bool close() {
-    if (skipped_depth_ > 0) {
-      --skipped_depth_;
-    } else {
-      open_.pop_back();
+// False: nested too deep. No members: everything is kept.
+bool copy(const dom::element& from, Members members, std::size_t depth, json& to) {
+  if (depth > deepest) return false;
+  if (dom::object object; from.get(object) == simdjson::SUCCESS) {
+    auto& all = *(to = json::object()).get_ptr<json::object_t*>();
+    for (const auto& [name, value] : object) {
+      const Kept* const kept = members.empty() ? nullptr : find(members, name);
+      if (!members.empty() && kept == nullptr) continue;
+      // Of members that are named twice the last one counts, as for the API server.
+      if (!copy(value, kept == nullptr ? Members() : kept->children, depth + 1, all[std::string(name)])) return false;
     }
     return true;
   }
-
-  json root_;
-  std::vector<Open> open_;
-  Scope next_;
-  std::string key_;
-  bool drop_next_ = false;
-  std::size_t skipped_depth_ = 0;
-};
-
-std::optional<json> build(Members members, std::string_view text) {
-  LeanBuilder builder(members);
-  if (!json::sax_parse(text.begin(), text.end(), &builder)) return std::nullopt;
-  return builder.take();
+  if (dom::array array; from.get(array) == simdjson::SUCCESS) {
+    auto& all = *(to = json::array()).get_ptr<json::array_t*>();
+    for (const dom::element value : array) {
+      if (!copy(value, members, depth + 1, all.emplace_back())) return false;
+    }
+    return true;
+  }
+  if (std::string_view text; from.get(text) == simdjson::SUCCESS) {
+    to = text;
+  } else if (bool flag = false; from.get(flag) == simdjson::SUCCESS) {
+    to = flag;
+  } else if (std::uint64_t natural = 0; from.get(natural) == simdjson::SUCCESS) {
+    to = natural;
+  } else if (std::int64_t whole = 0; from.get(whole) == simdjson::SUCCESS) {
+    to = whole;
+  } else if (double number = 0; from.get(number) == simdjson::SUCCESS) {
+    to = number;
+  } else {
+    to = nullptr;
+  }
+  return true;
 }
 
 }  // namespace
 
-std::optional<json> read_lean(Kind kind, std::string_view text) { return build(members_of(kind), text); }
+struct LeanReader::Parser {
+  dom::parser parser;
 
-std::optional<json> read_lean_event(Kind kind, std::string_view text) {
+  std::optional<json> read(Members members, std::string_view text) {
+    dom::element document;
+    if (parser.parse(text.data(), text.size()).get(document) != simdjson::SUCCESS) return std::nullopt;
+    json result;
+    if (!copy(document, members, 0, result)) return std::nullopt;
+    return result;
+  }
+};
+
+LeanReader::LeanReader() : parser_(std::make_unique<Parser>()) {}
+LeanReader::~LeanReader() = default;
+
+std::optional<json> LeanReader::read(Kind kind, std::string_view text) { return parser_->read(members_of(kind), text); }
+
+std::optional<json> LeanReader::read_event(Kind kind, std::string_view text) {
   const Kept event[] = {{"type"}, {"object", members_of(kind)}};
-  return build(event, text);
+  return parser_->read(event, text);
 }
 
 }  // namespace vipkeeper::objects

@@ -15,6 +15,7 @@ LIBRARIES = {
     "libnl": r"netlink/",
     "cpprest": r"(cpprest|pplx)/",
     "nlohmann": r"nlohmann/",
+    "simdjson": r"simdjson\.h",
     "yaml-cpp": r"yaml-cpp/",
     "mustache": r"(kainjow/)?mustache\.hpp",
     "prometheus": r"prometheus/",

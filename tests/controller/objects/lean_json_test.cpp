@@ -74,7 +74,7 @@ TEST_CASE("an object read lean is the object read whole, and less text", "[objec
   for (const Row& row : full_objects()) {
     INFO(row.text);
     const json whole = json::parse(row.text);
-    const auto lean = read_lean(row.kind, row.text);
+    const auto lean = LeanReader().read(row.kind, row.text);
     REQUIRE(lean);
     const auto one = parse_object(row.kind, whole);
     const auto other = parse_object(row.kind, *lean);
@@ -87,7 +87,7 @@ TEST_CASE("an object read lean is the object read whole, and less text", "[objec
     CHECK(lean->dump().find("managedFields") == std::string::npos);
     CHECK(lean->dump().size() < row.text.size() * 2 / 3);
 
-    const auto event = read_lean_event(row.kind, R"({"type":"ADDED","object":)" + row.text + R"(,"more":[1]})");
+    const auto event = LeanReader().read_event(row.kind, R"({"type":"ADDED","object":)" + row.text + R"(,"more":[1]})");
     REQUIRE(event);
     CHECK(*event == json{{"type", "ADDED"}, {"object", *lean}});
   }
@@ -105,7 +105,7 @@ TEST_CASE("every member that makes a difference when read whole makes it when re
       // Not null: absent, for members that are read with their type.
       changed[json::json_pointer(path)] = value.is_string() ? json("192.0.2.99") : json();
       const auto one = parse_object(row.kind, changed);
-      const auto lean = read_lean(row.kind, changed.dump());
+      const auto lean = LeanReader().read(row.kind, changed.dump());
       REQUIRE(lean);
       const auto other = parse_object(row.kind, *lean);
       INFO(path);
@@ -125,12 +125,13 @@ TEST_CASE("a Status and the bookmark at a list's end are kept", "[objects][lean]
   const std::string bookmark =
       R"({"kind":"Service","metadata":{"resourceVersion":"9","annotations":{"k8s.io/initial-events-end":"true"}}})";
   for (const Row& row : full_objects()) {
-    const auto error = read_lean_event(row.kind, R"({"type":"ERROR","object":)" + status + "}");
+    const auto error = LeanReader().read_event(row.kind, R"({"type":"ERROR","object":)" + status + "}");
     REQUIRE(error);
     for (const char* name : {"kind", "message", "reason", "details", "code"}) {
       CHECK((*error)["object"][name] == json::parse(status)[name]);
     }
-    CHECK(read_lean(row.kind, bookmark)->at("metadata").at("annotations").at("k8s.io/initial-events-end") == "true");
+    CHECK(LeanReader().read(row.kind, bookmark)->at("metadata").at("annotations").at("k8s.io/initial-events-end") ==
+          "true");
   }
 }
 
@@ -147,15 +148,15 @@ TEST_CASE("what is no JSON, or nested without end, is refused", "[objects][lean]
                              R"({"metadata":{"name":"\ud800"}})"};
   for (const std::string& text : bad) {
     INFO(text.substr(0, 50));
-    CHECK_FALSE(read_lean(Kind::config_map, text));
+    CHECK_FALSE(LeanReader().read(Kind::config_map, text));
   }
-  // What is passed over may be as deep as it likes.
-  CHECK(read_lean(Kind::config_map, R"({"x":)" + std::string(100000, '[') + std::string(100000, ']') + "}"));
-  CHECK(read_lean(Kind::config_map, "17") == json(17));
-  CHECK(read_lean(Kind::config_map, R"([{"data":{"a":"b"},"x":1}])") == json::parse(R"([{"data":{"a":"b"}}])"));
+  // What is passed over may be deeper than what is kept.
+  CHECK(LeanReader().read(Kind::config_map, R"({"x":)" + std::string(1000, '[') + std::string(1000, ']') + "}"));
+  CHECK(LeanReader().read(Kind::config_map, "17") == json(17));
+  CHECK(LeanReader().read(Kind::config_map, R"([{"data":{"a":"b"},"x":1}])") == json::parse(R"([{"data":{"a":"b"}}])"));
 }
 
 TEST_CASE("of members named twice the last one counts, as for the API server", "[objects][lean]") {
   const std::string text = R"({"data":{"a":"1","a":"2"},"data":{"b":"3"},"metadata":{"x":1},"metadata":{"name":"n"}})";
-  CHECK(*read_lean(Kind::config_map, text) == json::parse(R"({"data":{"b":"3"},"metadata":{"name":"n"}})"));
+  CHECK(*LeanReader().read(Kind::config_map, text) == json::parse(R"({"data":{"b":"3"},"metadata":{"name":"n"}})"));
 }
