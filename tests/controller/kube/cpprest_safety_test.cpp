@@ -80,16 +80,15 @@ class FullPort {
 // A proxy that takes CONNECT, and hands the bytes on to 127.0.0.1.
 class Tunnel {
  public:
-  explicit Tunnel(std::uint16_t to)
-      : server_([this, to](auto& connection, const HttpRequest& request) {
-          asked_ = request.method + " " + request.target;
-          connection.tunnel(to);
-        }) {}
+  explicit Tunnel(std::uint16_t to) : server_([to](auto& connection, const HttpRequest&) { connection.tunnel(to); }) {}
   [[nodiscard]] std::uint16_t port() const { return server_.port(); }
-  [[nodiscard]] std::string asked() const { return server_.requests().empty() ? "" : asked_; }
+  // The first request.
+  [[nodiscard]] std::string asked() const {
+    const auto all = server_.requests();
+    return all.empty() ? "" : all.front().method + " " + all.front().target;
+  }
 
  private:
-  std::string asked_;
   ScriptedServer server_;
 };
 
