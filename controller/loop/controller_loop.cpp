@@ -30,8 +30,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <iterator>
 #include <set>
+
+#include "controller/loop/join_batches.h"
 
 namespace vipkeeper::loop {
 
@@ -43,14 +44,6 @@ constexpr auto interface_look = std::chrono::seconds(30);
 constexpr auto interface_look_waiting = std::chrono::seconds(1);
 // Ten times what the first plan of 10,000 Services takes on a slow machine.
 constexpr auto stuck_after = std::chrono::seconds(30);
-
-objects::ObjectBatch merged(objects::ObjectBatch older, objects::ObjectBatch newer) {
-  older.changes.insert(older.changes.end(), std::make_move_iterator(newer.changes.begin()),
-                       std::make_move_iterator(newer.changes.end()));
-  older.synced = newer.synced;
-  older.problems = std::move(newer.problems);
-  return older;
-}
 
 std::unique_ptr<ObjectsFile> open_objects_file(const std::optional<ObjectsFileOptions>& options) {
   return options ? std::make_unique<ObjectsFile>(*options) : nullptr;
@@ -81,7 +74,7 @@ bool is_first_in_rank(const std::optional<plan::NodePlace>& place) {
 ControllerLoop::ControllerLoop(ControllerOptions options, render::Templates templates, ControllerEdges edges)
     : options_(std::move(options)),
       edges_(std::move(edges)),
-      queue_([this] { wake(); }, merged),
+      queue_([this] { wake(); }, BatchJoin()),
       objects_file_(open_objects_file(options_.objects_file)),
       planner_(options_.plan, memory_of(objects_file_.get(), saved_usable_)),
       renderer_(std::move(templates)),
