@@ -254,10 +254,9 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     batch.synced = synced_;
     if (!problem_.empty()) batch.problems.push_back({true, "API server", problem_});
     for (const auto& one : lines_) {
-      if (one->conversation.get() == slices_ && endpoints_do()) {
-        batch.problems.push_back({false, "API server",
-                                  "EndpointSlices cannot be listed (" + slices_->refusal() +
-                                      "); Endpoints are used in their place until they can"});
+      // Once, and only where Endpoints do not help it is an error.
+      if (one->conversation.get() == slices_ && with_endpoints_ && endpoints_->problems().empty()) {
+        if (endpoints_->synced()) batch.problems.push_back(without_slices());
         continue;
       }
       std::ranges::move(one->conversation->problems(), std::back_inserter(batch.problems));
@@ -266,6 +265,11 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     if (sink_) sink_(std::move(batch));
   }
 
+  [[nodiscard]] objects::SourceProblem without_slices() const {
+    return {false, "API server",
+            "EndpointSlices cannot be listed (" + slices_->refusal() +
+                "); Endpoints are used in their place until they can"};
+  }
   [[nodiscard]] bool endpoints_do() const { return with_endpoints_ && endpoints_->synced(); }
   [[nodiscard]] std::size_t endpoints_index() const { return lines_.size() - 1; }
   [[nodiscard]] bool everything_listed() const {

@@ -48,6 +48,7 @@ TEST_CASE("where EndpointSlices are forbidden or absent Endpoints stand in, said
   REQUIRE(listener.has_problem("EndpointSlices cannot be listed (" + std::to_string(status)));
   CHECK(listener.problems() == 1);
   CHECK(listener.errors() == 0);
+  CHECK_FALSE(listener.said("list endpointslices"));
   cluster.api.put("endpoints", "api", endpoints_of("api"));
   REQUIRE(listener.sees("Endpoints default/api", "there"));
   CHECK(listener.deletions() == 0);
