@@ -25,6 +25,7 @@
 #include <future>
 #include <iterator>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
@@ -141,6 +142,7 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     void hang_up() {
       ++call;
       timer.stop();
+      held.reset();
       if (exchange) std::exchange(exchange, nullptr)->cancel();
     }
 
@@ -148,7 +150,8 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
     std::shared_ptr<Exchange> exchange;
     std::uint64_t call = 0;  // what is still told of an earlier request is not listened to
     Timer timer;
-    bool watches = false;  // the body of a watch is under way
+    std::optional<Request> held;  // until the server answers
+    bool watches = false;         // the body of a watch is under way
     bool waits_for_server = false;
   };
 
@@ -188,6 +191,11 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
 
   void ask(std::size_t index, const Request& request) {
     Line& line = *lines_[index];
+    // Something else found that nobody answers: the gate asks for all.
+    if (!gate_.is_open()) {
+      line.held = request;
+      return;
+    }
     const std::uint64_t call = ++line.call;
     line.watches = false;
     line.exchange =
@@ -234,6 +242,8 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
       Line& line = *lines_[i];
       if (std::exchange(line.waits_for_server, false)) {
         handle(i, ServerAnswers{});
+      } else if (line.held) {
+        ask(i, *std::exchange(line.held, std::nullopt));
       } else if (renew && line.watches && line.exchange) {
         line.hang_up();
         handle(i, Ended{"opened anew after an outage"});

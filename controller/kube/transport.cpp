@@ -41,6 +41,7 @@
 #include <charconv>
 #include <deque>
 #include <stdexcept>
+#include <vector>
 
 #include "controller/kube/callback_buffer.h"
 #include "controller/kube/loop.h"
@@ -221,7 +222,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
                                   : options_.answer_within);
     with_address(
         [this, exchange, request] {
-          if (tls_ && tls_->replaced()) forget_clients();
+          choose_clients();
           auto& client = request.watch ? watch_client_ : client_;
           if (!client) client = make_client(request.watch ? options_.watch_silence : options_.silence);
           send(*exchange, *client, request);
@@ -235,7 +236,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
     exchange->limit(options_.answer_within);
     with_address(
         [this, exchange, request] {
-          if (tls_ && tls_->replaced()) forget_clients();
+          choose_clients();
           if (client_) {
             exchange->retry_by([self = shared_from_this(), exchange, request] {
               self->with_address([self, exchange, request] { self->send_anew(*exchange, request); }, exchange);
@@ -267,6 +268,14 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   void forget_clients() {
     client_.reset();
     watch_client_.reset();
+  }
+
+  [[nodiscard]] bool tunnels() const { return !access_.proxy_host.empty(); }
+
+  // Before each request. In a tunnel each has a client of its own: the library hands out the socket of a new
+  // connection, and the TLS stream of a kept one, without saying which it is (make_client).
+  void choose_clients() {
+    if (tunnels() || (tls_ && tls_->replaced())) forget_clients();
   }
 
   [[nodiscard]] bool knows_address() const { return is_literal_ || !addresses_.empty(); }
@@ -310,7 +319,11 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
     try {
       web::http::http_request request(asked.method);
       request.set_request_uri(web::uri(access_.prefix + asked.target));
-      if (!asked.body.empty()) request.set_body(asked.body, asked.content_type);
+      if (!asked.body.empty()) {
+        // As bytes: of a text the library makes a stream of char, which it then takes for one of bytes.
+        request.set_body(std::vector<unsigned char>(asked.body.begin(), asked.body.end()));
+        request.headers().set_content_type(asked.content_type);
+      }
       request.headers().add("Accept", asked.accept);
       request.headers().add("User-Agent", "vipkeeper");
       request.headers().add("Host", host_header());
@@ -350,7 +363,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
       });
     }
     const std::string& address = is_literal_ ? peer_host_ : addresses_.front();
-    const bool tunnel = !access_.proxy_host.empty();
+    const bool tunnel = tunnels();
     if (tunnel) config.set_proxy(web::web_proxy(uri_of("http", address, access_.proxy_port)));
     // In a tunnel TLS begins after the socket's options were set.
     const bool stream = access_.https && !tunnel;

@@ -8,7 +8,6 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include "controller/kube/access.h"
 #include "engine/base/clock.h"
@@ -21,7 +20,22 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::string_view no_sleep = ":atexit_sleep_ms=0";
+// Appended for the processes that are started while it lives.
+class SanitizerOption {
+ public:
+  SanitizerOption(const char* name, const std::string& option) : name_(name) {
+    const char* const given = std::getenv(name);
+    if (given != nullptr) before_ = given;
+    ::setenv(name, (before_ + option).c_str(), 1);
+  }
+  ~SanitizerOption() { ::setenv(name_, before_.c_str(), 1); }
+  SanitizerOption(const SanitizerOption&) = delete;
+  SanitizerOption& operator=(const SanitizerOption&) = delete;
+
+ private:
+  const char* name_;
+  std::string before_;
+};
 
 struct End {
   int status = -1;  // of waitpid
@@ -31,10 +45,9 @@ struct End {
 // Runs kube_once (once/once.cpp) to its end, at most 20 s.
 End run_once(const std::string& mode, const std::string& kubeconfig) {
   // ThreadSanitizer would wait for a second at the end, in case that a race comes yet.
-  const char* const options = std::getenv("TSAN_OPTIONS");
-  if (options == nullptr || !std::string_view(options).ends_with(no_sleep)) {
-    ::setenv("TSAN_OPTIONS", ((options != nullptr ? options : "") + std::string(no_sleep)).c_str(), 1);
-  }
+  const SanitizerOption no_sleep("TSAN_OPTIONS", ":atexit_sleep_ms=0");
+  // What is under way when the pool ends is nobody's any more. (The rounds inside one process are looked at for leaks.)
+  const SanitizerOption leaks("ASAN_OPTIONS", ":detect_leaks=0");
   std::array<int, 2> out{};
   REQUIRE(::pipe2(out.data(), O_CLOEXEC) == 0);
   posix_spawn_file_actions_t actions;

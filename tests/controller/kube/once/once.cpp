@@ -67,13 +67,17 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", source.error().message.c_str());
     return 1;
   }
-  std::promise<void> listed;
-  bool told = false;
-  (*source)->start([&](const objects::ObjectBatch& batch) {
-    if (batch.synced && !told) listed.set_value();
-    told = told || batch.synced;
+  // Outlives main(), as the source does where nobody stops it.
+  struct Listed {
+    std::promise<void> promise;
+    bool told = false;
+  };
+  static auto* const listed = new Listed;
+  (*source)->start([](const objects::ObjectBatch& batch) {
+    if (batch.synced && !listed->told) listed->promise.set_value();
+    listed->told = listed->told || batch.synced;
   });
-  if (mode == "synced" || mode == "stopped") listed.get_future().wait();
+  if (mode == "synced" || mode == "stopped") listed->promise.get_future().wait();
   while (stuck && !looking_up) std::this_thread::yield();
   std::puts("ready");
   std::fflush(stdout);
