@@ -211,7 +211,8 @@ void Reflector::take_list_item(std::string_view text) {
     ++skipped_;
     return;
   }
-  items_.insert_or_assign(item->key, *std::move(item));
+  objects::ObjectKey key = item->key;
+  items_.insert_or_assign(std::move(key), *std::move(item));
 }
 
 // --- all

@@ -43,7 +43,8 @@ void Reflector::stream_object(std::string_view type, Item item) {
   if (type == "DELETED") {
     items_.erase(item.key);
   } else {
-    items_.insert_or_assign(item.key, std::move(item));
+    objects::ObjectKey key = item.key;
+    items_.insert_or_assign(std::move(key), std::move(item));
   }
 }
 
