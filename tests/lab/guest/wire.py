@@ -23,6 +23,7 @@ from vklab.netlink import Netlink  # noqa: E402
 
 CLUSTER = uml.REPOSITORY / "tests" / "kubernetes" / "cluster"
 TAP, NETWORK, ADDRESS, API_PORT, CONTROL_PORT = "lab0", "10.99.0", "10.99.0.1", 6443, 6444
+OPTIONS = {"tap": TAP, "modules": (*uml.MODULES, "sch_netem")}
 CLONE_NEWNET, TUNSETIFF, TUNSETPERSIST, IFF_TAP, IFF_NO_PI = 0x40000000, 0x400454CA, 0x400454CB, 0x2, 0x1000
 
 
