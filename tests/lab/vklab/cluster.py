@@ -13,7 +13,6 @@ import http.client
 import json
 import pathlib
 import socket
-import subprocess
 import threading
 import time
 
@@ -150,8 +149,4 @@ class Cluster:
 
     def delay(self, node, seconds):
         """What the node sends to the API server arrives so much later; 0 undoes it."""
-        command = ["tc", "qdisc", "replace", "dev", INTERFACE, "root", "netem", "delay", f"{int(seconds * 1000)}ms"]
-        if not seconds:
-            command = ["tc", "qdisc", "del", "dev", INTERFACE, "root"]
-        with contextlib.suppress(subprocess.CalledProcessError):
-            node.run(command, check=bool(seconds))
+        node.netlink.delay_sent(node.cables[INTERFACE].index, seconds)

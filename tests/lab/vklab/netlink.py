@@ -113,6 +113,14 @@ class Netlink:
             body += attribute(1, b"pfifo\0") + attribute(2, struct.pack("=I", 0))
         self.request(RTM_NEWQDISC if lose else RTM_DELQDISC, body, ACK | (CREATE | REPLACE if lose else 0))
 
+    def delay_sent(self, index, seconds):
+        """Whatever is sent through this end of a cable arrives so much later; 0 undoes it. Needs the module sch_netem."""
+        body = struct.pack("=BxxxiIII", 0, index, 0x10000 if seconds else 0, TC_H_ROOT, 0)
+        if seconds:
+            options = struct.pack("=IIIIII", 0, 100000, 0, 0, 0, 0) + attribute(10, struct.pack("=q", int(seconds * 1e9)))
+            body += attribute(1, b"netem\0") + attribute(2, options)  # 10: TCA_NETEM_LATENCY64, linux/pkt_sched.h
+        self.request(RTM_NEWQDISC if seconds else RTM_DELQDISC, body, ACK | (CREATE | REPLACE if seconds else 0))
+
     def _link(self, index=0, flags=0, change=0):
         return struct.pack("=BxHiII", 0, 0, index, flags, change)
 
