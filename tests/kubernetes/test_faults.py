@@ -152,18 +152,24 @@ def test_without_a_right_that_it_needs_all_stays_as_it_is_and_the_right_is_named
     for kind, resource in NEEDED:
         restarted = site.nodes[0]
         take_right_away(cluster, kind, resource)
+        known, remembers = restarted.path("/run/vipkeeper/objects.json"), resource == "services"
+        wait_until(known.exists, 20, "what it last knew, on disk")
         restarted.program.kill9()
+        if not remembers:
+            known.unlink()
         site.start_pod(restarted)
         cluster.cut_connections()
         for node in site.nodes:
             wait_until(lambda: any(resource in text and "403" in text and "rbac/" in text for text in complaints(node)), 20,
                        f"{node.name} to name the right to {resource}")
-        # The others go on with what they know, and take in what they may; the one that was restarted plans nothing on half a view.
+        # The others go on with what they know, and take in what they may; the one that was restarted serves what it last knew, or,
+        # if it knows nothing, plans nothing on half a view.
         if resource != "endpointslices":
             for addresses in (site.pod_addresses[:1], site.pod_addresses):
                 site.put_endpoints(addresses)
                 site.settle(site.table(addresses), site.nodes[1:])
-        assert restarted.http(8080, "/health")[0] == 200 and restarted.http(8080, "/ready")[0] == 503
+        assert restarted.http(8080, "/health")[0] == 200
+        assert restarted.http(8080, "/ready")[0] == (200 if remembers else 503)
         assert restarted.ipvs() == site.table()
         cluster.apply_rbac()
         wait_until(lambda: not any(complaints(node) for node in site.nodes), 40, f"no complaint left, with the right to {resource}")
