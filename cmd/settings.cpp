@@ -133,7 +133,7 @@ void warn_of_retired_template() {
 std::vector<plan::HostInterface> host_interfaces(const run::Engine* engine) {
   std::set<std::pair<std::string, std::string>> own;
   if (engine != nullptr) {
-    for (const auto& router : engine->snapshot().virtual_routers) {
+    for (const auto& router : engine->virtual_routers()) {
       for (const auto& held : router.addresses) own.emplace(held.interface, held.address);
     }
   }

@@ -117,8 +117,8 @@ void EntryReader::take_key(std::string_view key, bool has_addresses) {
                     fmt::format("missing: the key {} is not an address, so give at least one", quoted(key)));
   } else if (address && std::ranges::find(entry_.addresses, *address, &IpPrefix::address) == entry_.addresses.end()) {
     entry_.warnings.push_back(
-        fmt::format("the key is an address that is not one of addresses: only those are held; give it there too, or "
-                    "name the entry otherwise"));
+        "the key is an address that is not one of addresses: only those are held; give it there too, or name the entry "
+        "otherwise");
   }
 }
 
@@ -182,7 +182,7 @@ void EntryReader::read_service(const YamlValue& value, const std::string& path) 
       continue;
     }
     if (member.type == Type::null) continue;
-    const auto member_path = path + "." + name;
+    const auto member_path = fmt::format("{}.{}", path, name);
     has_name = has_name || name == "service";
     if (name == "service") {
       read_name(member, member_path, reference);
