@@ -14,7 +14,7 @@ packages_test="catch2 python3 python3-pytest python3-yaml iproute2 util-linux op
 packages_lab="python3 python3-pytest python3-scapy python3-yaml iproute2 keepalived haproxy ipvsadm user-mode-linux
   busybox-static kmod tcpdump iptables nftables procps psmisc util-linux openssl curl"
 # Debian's etcd is the second line of tests beside the one that is built. Any Go builds that and the API server.
-packages_kubernetes="etcd-server openssl iproute2 python3 python3-yaml"
+packages_kubernetes="etcd-server openssl iproute2 python3 python3-yaml valgrind"
 command -v go >/dev/null || "$(dirname "$0")/../tests/kubernetes/build" --check 2>/dev/null || packages_kubernetes+=" golang-go"
 packages_lint="clang-tidy-19 clang-format-19 clang-19 python3 python3-yaml catch2"
 packages_fuzz="clang-19 libclang-rt-19-dev"

@@ -13,6 +13,7 @@ from control_plane import ControlPlane  # noqa: E402
 
 def pytest_addoption(parser):
     parser.addoption("--rounds", type=int, default=40, help="of start, watch and end")
+    parser.addoption("--valgrind-rounds", type=int, default=3, help="the same under valgrind")
 
 
 @pytest.fixture(scope="module")

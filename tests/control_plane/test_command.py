@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 CLUSTER = pathlib.Path(__file__).resolve().parents[1] / "kubernetes" / "cluster"
 
 
@@ -49,10 +51,15 @@ def test_two_run_side_by_side_and_are_gone_when_they_are_stopped_or_killed(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path, number):
     starting = subprocess.Popen([CLUSTER, "start", tmp_path / "one"], stderr=subprocess.DEVNULL)
-    time.sleep(0.7)
-    starting.send_signal(signal.SIGINT)
-    assert starting.wait(60) != 0
-    assert processes_that_name(tmp_path / "one") == []
-    assert not (tmp_path / "one").exists()
+    try:
+        while not (tmp_path / "one").exists():  # from here on it has something to take away
+            time.sleep(0.01)
+        starting.send_signal(number)
+        assert starting.wait(60) == 128 + number
+        assert processes_that_name(tmp_path / "one") == []
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        cluster("stop", tmp_path / "one")

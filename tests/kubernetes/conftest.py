@@ -23,6 +23,7 @@ from vklab.cluster import Cluster, ClusterError  # noqa: E402
 def pytest_addoption(parser):
     _lab.pytest_addoption(parser)
     parser.addoption("--seeds", default="1-20", help="of the chaos tests: 17 or 1-100")
+    parser.addoption("--outage", type=float, default=8, help="seconds without an API server in test_outage.py")
 
 
 def pytest_generate_tests(metafunc):
@@ -31,6 +32,11 @@ def pytest_generate_tests(metafunc):
         first, _, last = metafunc.config.getoption("--seeds").partition("-")
         seeds = list(range(int(first), int(last or first) + 1))
         metafunc.parametrize("seeds", [seeds[i:i + 5] for i in range(0, len(seeds), 5)], ids=lambda some: f"{some[0]}-{some[-1]}")
+
+
+@pytest.fixture
+def outage(request):
+    return request.config.getoption("--outage")
 
 
 @pytest.fixture(scope="session")

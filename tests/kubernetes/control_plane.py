@@ -73,6 +73,7 @@ class ControlPlane:
         self.default_etcd, self._on_main_thread = etcd or self.programs["ETCD"], on_main_thread
         self.etcd_program, self.watch_cache = self.default_etcd, True
         self.processes = {}
+        self.storm_occupant = None
         self._connections = threading.local()
         self._make_files()
 
@@ -163,8 +164,9 @@ class ControlPlane:
 
     # Asking it, as an administrator
 
-    def request(self, method, path, body=None, content_type="application/json", timeout=20):
-        """(status, parsed body, or its text). Over a connection that is kept; once more on a new one if that was dead."""
+    def request(self, method, path, body=None, content_type="application/json", timeout=20, user=None):
+        """(status, parsed body, or its text). Over a connection that is kept; once more on a new one if that was dead. As that
+        `user`, where one is named."""
         for attempt in (0, 1):
             connection = getattr(self._connections, "one", None)
             fresh = connection is None
@@ -175,7 +177,10 @@ class ControlPlane:
                 if connection.sock is not None:
                     connection.sock.settimeout(timeout)
                 data = None if body is None else json.dumps(body)
-                connection.request(method, path, data, {"Content-Type": content_type} if data else {})
+                headers = {"Content-Type": content_type} if data else {}
+                if user:
+                    headers["Impersonate-User"] = user
+                connection.request(method, path, data, headers)
                 answer = connection.getresponse()
                 raw = answer.read().decode()
                 return answer.status, json.loads(raw) if answer.getheader("Content-Type", "").startswith("application/json") else raw
@@ -275,7 +280,8 @@ class ControlPlane:
         return done.stdout
 
     def begin_storm(self):
-        """Every request of the ServiceAccount is answered with 429, by the server's own Priority and Fairness."""
+        """Every request of the ServiceAccount is answered with 429, by the server's own Priority and Fairness, from its return on
+        and for less than a minute. A level without a share still serves one request at a time: one whose body never comes."""
         level = {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "PriorityLevelConfiguration", "metadata": {"name": "storm"},
                  "spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0,
                                                          "limitResponse": {"type": "Reject"}}}}
@@ -286,10 +292,27 @@ class ControlPlane:
                       "resourceRules": [everything],
                       "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]}]}}
         self.apply([level, schema])
+        wait_for(lambda: self._storm_blows() or self._occupy_storm(), 20, "429 to the ServiceAccount")
 
     def end_storm(self):
-        self.delete("FlowSchema", "storm", "")
-        self.delete("PriorityLevelConfiguration", "storm", "")
+        if self.storm_occupant is not None:
+            self.storm_occupant.close()
+            self.storm_occupant = None
+        if self.delete("FlowSchema", "storm", "") | self.delete("PriorityLevelConfiguration", "storm", ""):
+            wait_for(lambda: not self._storm_blows(), 20, "the end of 429 to the ServiceAccount")
+
+    def _occupy_storm(self):
+        if self.storm_occupant is not None:
+            self.storm_occupant.close()
+        self.storm_occupant = http.client.HTTPSConnection(self.address, self.port, context=self._context(), timeout=20)
+        self.storm_occupant.putrequest("POST", path_of("Event", "default"))
+        for name, value in (("Impersonate-User", SERVICE_ACCOUNT), ("Content-Type", "application/json"), ("Content-Length", "1000")):
+            self.storm_occupant.putheader(name, value)
+        self.storm_occupant.endheaders()
+
+    def _storm_blows(self):
+        """The server takes what it is told of Priority and Fairness to heart some time after its answer."""
+        return self.request("GET", path_of("Service", "default"), user=SERVICE_ACCOUNT)[0] == 429
 
     def rotate_authority(self):
         """A new authority signs the serving certificate, and the server is started again with it."""

@@ -4,12 +4,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,20 +33,27 @@ int option(int fd, int level, int name) {
   return value;
 }
 
+std::uint16_t peer_port(int fd) {
+  sockaddr_in peer{};
+  socklen_t size = sizeof peer;
+  const bool known = ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 && peer.sin_family == AF_INET;
+  return known ? ntohs(peer.sin_port) : 0;
+}
+
 // Of this process, to that port on loopback.
 std::vector<int> sockets_to(std::uint16_t port) {
   std::vector<int> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     const int fd = std::atoi(entry.path().filename().c_str());
-    sockaddr_in peer{};
-    socklen_t size = sizeof peer;
-    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 && peer.sin_family == AF_INET &&
-        ntohs(peer.sin_port) == port) {
-      found.push_back(fd);
-    }
+    if (peer_port(fd) == port) found.push_back(fd);
   }
   return found;
 }
+
+// Which threads shut connections to a port down.
+std::mutex shutdowns_mutex;
+std::uint16_t shutdowns_port = 0;
+std::set<pid_t> shutdown_threads;
 
 // A port of loopback where SYNs are dropped: its queue is full and nobody accepts.
 class FullPort {
@@ -93,6 +103,39 @@ class Tunnel {
 };
 
 }  // namespace
+
+// In the C library's place, for the libraries of this program as well.
+extern "C" int shutdown(int fd, int how) noexcept {
+  if (const std::uint16_t port = peer_port(fd); port != 0) {
+    const std::lock_guard lock(shutdowns_mutex);
+    if (port == shutdowns_port) shutdown_threads.insert(::gettid());
+  }
+  return static_cast<int>(::syscall(SYS_shutdown, fd, how));
+}
+
+TEST_CASE("whoever stops it, connections are closed by the library's own thread", "[kube][safety]") {
+  const Pki pki;
+  const auto context = server_context(issue(pki.authority, "x", "IP:127.0.0.1"));
+  Cluster cluster(context.get());
+  const Config config;
+  config.file("ca.crt", pki.authority.certificate_pem());
+  Listener listener;
+  const auto source = source_for(config.write(cluster.url()));
+  source->start(listener.sink());
+  REQUIRE(listener.syncs());
+  REQUIRE(eventually([&] { return cluster.api.watches("services") == 1; }));
+  {
+    const std::lock_guard lock(shutdowns_mutex);
+    shutdown_threads.clear();
+    shutdowns_port = cluster.port;
+  }
+  source->stop();
+  CHECK(eventually([&] { return sockets_to(cluster.port).empty(); }));
+  const std::lock_guard lock(shutdowns_mutex);
+  shutdowns_port = 0;
+  CHECK(shutdown_threads.size() == 1);
+  CHECK_FALSE(shutdown_threads.contains(::gettid()));
+}
 
 TEST_CASE("every connection has keepalive and a limit for unanswered data", "[kube][safety]") {
   const Pki pki;

@@ -126,10 +126,15 @@ class Cluster:
         fields = {"metadata.name": name, "metadata.namespace": NAMESPACE}
         pod_environment = {one["name"]: one.get("value") or fields[one["valueFrom"]["fieldRef"]["fieldPath"]] for one in container["env"]}
         self.renew_account_files(node, bound_to)
-        node.program = node.start(
-            "vipkeeper", [vipkeeper_program(), *container["args"], *options],
-            {"KUBERNETES_SERVICE_HOST": self.where["address"], "KUBERNETES_SERVICE_PORT": str(self.where["api_port"]),
-             **pod_environment, **(environment or {})})
+        node.container = ([vipkeeper_program(), *container["args"], *options],
+                          {"KUBERNETES_SERVICE_HOST": self.where["address"], "KUBERNETES_SERVICE_PORT": str(self.where["api_port"]),
+                           **pod_environment, **(environment or {})})
+        return self.restart_pod(node)
+
+    def restart_pod(self, node):
+        """Starts the pod's container again, as the kubelet does; the API server need not be there for that."""
+        argv, environment = node.container
+        node.program = node.start("vipkeeper", argv, environment)
         return node.program
 
     def renew_account_files(self, node, bound_to=None):

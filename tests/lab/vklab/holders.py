@@ -1,9 +1,12 @@
-"""Who holds an address, and since when: the kernel's own notices of addresses added and removed, from every node at once."""
+"""Who holds an address, and since when: the kernel's own notices of addresses added and removed, on every node.
+
+One socket hears all of them, so that their order is the kernel's, however late the watch gets to read them.
+"""
 
 import select
 import time
 
-from .netlink import GROUP_IPV4_ADDRESS, GROUP_IPV6_ADDRESS, RTM_DELADDR, RTM_NEWADDR, Netlink, messages, parse_address
+from .netlink import GROUP_IPV4_ADDRESS, GROUP_IPV6_ADDRESS, RTM_DELADDR, RTM_NEWADDR, Netlink, parse_address
 from .workers import Worker
 
 
@@ -12,32 +15,25 @@ class HolderWatch:
 
     def __init__(self, hosts, address):
         self.address = address
-        self._sockets = {}
-        self._start = {}
         self.started = time.monotonic()
-        for host in hosts:
-            with host.network():
-                self._sockets[host.name] = Netlink(GROUP_IPV4_ADDRESS | GROUP_IPV6_ADDRESS)
-            self._start[host.name] = host.holds(address)  # after subscribing: nothing falls between
+        asking = Netlink()
+        self._names = {asking.namespace_number(host.namespaces.net): host.name for host in hosts}
+        asking.close()
+        self._netlink = Netlink(GROUP_IPV4_ADDRESS | GROUP_IPV6_ADDRESS)
+        self._netlink.hear_all()
+        self._start = {host.name: host.holds(address) for host in hosts}  # after subscribing: nothing falls between
         self._worker = Worker(self._run)
 
     def _run(self, stop):
         events = []
-        poller = select.poll()
-        poller.register(stop, select.POLLIN)
-        names = {}
-        for name, netlink in self._sockets.items():
-            names[netlink.socket.fileno()] = name
-            poller.register(netlink.socket, select.POLLIN)
         while True:
-            for descriptor, _ in poller.poll():
-                if descriptor == stop:
-                    return events
-                now = time.monotonic()
-                name = names[descriptor]
-                for kind, body in messages(self._sockets[name].socket.recv(1 << 20)):
-                    if kind in (RTM_NEWADDR, RTM_DELADDR) and parse_address(body)[1].split("/")[0] == self.address:
-                        events.append((now, name, kind == RTM_NEWADDR))
+            ready, _, _ = select.select([self._netlink.socket, stop], [], [])
+            if self._netlink.socket not in ready:
+                return events
+            number, messages = self._netlink.notice()
+            for kind, body in messages:
+                if number in self._names and kind in (RTM_NEWADDR, RTM_DELADDR) and parse_address(body)[1].split("/")[0] == self.address:
+                    events.append((time.monotonic(), self._names[number], kind == RTM_NEWADDR))
 
     def finish(self):
         """Stops, and returns a HolderTimeline."""
@@ -49,8 +45,7 @@ class HolderWatch:
 
     def close(self):
         self._worker.kill()
-        for netlink in self._sockets.values():
-            netlink.close()
+        self._netlink.close()
 
 
 class HolderTimeline:

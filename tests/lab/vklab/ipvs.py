@@ -41,6 +41,10 @@ def number(raw):
     return int.from_bytes(raw, "little")
 
 
+def connections_of(fields):
+    return number(attributes(fields[10])[1])
+
+
 def endpoint(family, address, port):
     ip = ipaddress.ip_address(address[:4] if family == socket.AF_INET else address)
     return f"{ip}:{port}" if ip.version == 4 else f"[{ip}]:{port}"
@@ -73,6 +77,15 @@ class TableReader:
         """{name: Virtual} of everything."""
         return {name: self._virtual(fields) for name, fields in self.services()}
 
+    def connections(self):
+        """{name: connections so far}, of virtual services and of their real servers ("tcp 192.0.2.10:80 10.2.0.5:8080"): each
+        begins at 0 when the entry is added, and the kernel adds to it every two seconds."""
+        counts = {}
+        for name, fields in self.services():
+            counts[name] = connections_of(fields)
+            counts.update({f"{name} {where}": connections_of(real) for where, real in self._destinations(fields)})
+        return counts
+
     def reals(self, protocol, address, port):
         """The real servers of one virtual service, {"address:port": Real}; empty if it is not there."""
         value = ipaddress.ip_address(address)
@@ -89,20 +102,22 @@ class TableReader:
         return Virtual(fields[6].rstrip(b"\0").decode(), number(fields[8]) if flags & FLAG_PERSISTENT else 0, self._reals(fields))
 
     def _reals(self, service):
+        return {where: Real(METHODS[number(fields[3]) & 7], number(fields[4]), number(fields[5]), number(fields[6]))
+                for where, fields in self._destinations(service)}
+
+    def _destinations(self, service):
+        """(where, raw attributes) of each real server of the service with these raw attributes."""
         key = b"".join(attribute(kind, service[kind]) for kind in (1, 2, 3, 4, 5) if kind in service)
         try:
             answers = self._dump(GET_DEST, attribute(1, key))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ESRCH):
-                return {}
+                return
             raise
-        found = {}
         for answer in answers:
             fields = attributes(attributes(answer[4:])[2])
             family = number(fields[11]) if 11 in fields else number(service[1])
-            where = endpoint(family, fields[1], struct.unpack("!H", fields[2])[0])
-            found[where] = Real(METHODS[number(fields[3]) & 7], number(fields[4]), number(fields[5]), number(fields[6]))
-        return found
+            yield endpoint(family, fields[1], struct.unpack("!H", fields[2])[0]), fields
 
     def _dump(self, command, payload):
         return self.netlink.request(self.family, struct.pack("=BBH", command, 1, 0) + payload, DUMP)
