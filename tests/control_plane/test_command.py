@@ -27,6 +27,14 @@ def processes_that_name(directory):
     return found
 
 
+def wait_until_gone(directory):
+    """What was about to end may need a moment more."""
+    deadline = time.monotonic() + 10
+    while found := processes_that_name(directory):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
 def test_two_run_side_by_side_and_are_gone_when_they_are_stopped_or_killed(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     started = [subprocess.Popen([CLUSTER, "start", directory], stdout=subprocess.PIPE, text=True) for directory in (one, two)]
@@ -44,10 +52,8 @@ def test_two_run_side_by_side_and_are_gone_when_they_are_stopped_or_killed(tmp_p
     finally:
         ends = {directory.name: cluster("stop", directory) for directory in (one, two)}
     assert all(end.returncode == 0 for end in ends.values()), ends
-    deadline = time.monotonic() + 10
-    while processes_that_name(one) or processes_that_name(two):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until_gone(one)
+    wait_until_gone(two)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -59,7 +65,7 @@ def test_interrupted_while_it_starts_it_leaves_nothing(tmp_path, number):
             time.sleep(0.01)
         starting.send_signal(number)
         assert starting.wait(60) == 128 + number
-        assert processes_that_name(tmp_path / "one") == []
+        wait_until_gone(tmp_path / "one")
         assert list(tmp_path.iterdir()) == []
     finally:
         cluster("stop", tmp_path / "one")

@@ -17,16 +17,15 @@ import churn
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FIXED = {"192.0.2.50": ""}
 # Quiet, so that every line of its own is a finding; what is only still reachable at the end is none.
-VALGRIND = ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", "--error-exitcode=99"]
+VALGRIND = ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", "--error-exitcode=99",
+            f"--suppressions={REPOSITORY}/scripts/valgrind.supp"]
 
 
 class Instance:
     """One `vipkeeper run --dry-run`, let in by a kubeconfig with its account's token; `under` a command that runs it."""
 
-    def __init__(self, plane, directory, under=()):
+    def __init__(self, plane, directory, program, under=()):
         self.log = directory / "log"
-        program = pathlib.Path(os.environ.get("VIPKEEPER") or REPOSITORY / "build/vipkeeper").absolute()
-        assert program.exists(), f"no program at {program}: `make build` makes it, or name another with VIPKEEPER=PATH"
         self.port = free_port()
         # Fixed addresses: TSan's runtime of g++ 12 does not know the wider randomization of newer kernels.
         fixed = ["setarch", "-R"] if "san" in str(program) else []
@@ -51,6 +50,19 @@ class Instance:
         return self.process.wait(60), time.monotonic() - began
 
 
+def program_under_test():
+    program = pathlib.Path(os.environ.get("VIPKEEPER") or REPOSITORY / "build/vipkeeper").absolute()
+    assert program.exists(), f"no program at {program}: `make build` makes it, or name another with VIPKEEPER=PATH"
+    return program
+
+
+def debug_program():
+    """valgrind takes what -O2 makes of optional values, the value read before the question whether there is one, for a mistake."""
+    program = REPOSITORY / "build/dev/cmd/vipkeeper"
+    assert program.exists(), f"no program at {program}: `scripts/build.sh dev vipkeeper` makes it"
+    return program
+
+
 def kubeconfig(plane, directory):
     """What a pod has mounted, as a kubeconfig that names the files."""
     path = directory / "kubeconfig"
@@ -71,10 +83,10 @@ def free_port():
         return one.getsockname()[1]
 
 
-def one_after_another(plane, directory, rounds, under=()):
+def one_after_another(plane, directory, rounds, *program):
     """Each is told to end at a random moment between its start and twice the time it needs to be ready."""
     plane.apply(churn.Churn.first_objects(FIXED))
-    first = Instance(plane, directory, under)
+    first = Instance(plane, directory, *program)
     while not first.ready():
         assert first.process.poll() is None, first.log.read_text()
         time.sleep(0.01)
@@ -87,7 +99,7 @@ def one_after_another(plane, directory, rounds, under=()):
     plane.start_churn(seed, 50, FIXED)
     try:
         for number in range(rounds):
-            one = Instance(plane, directory, under)
+            one = Instance(plane, directory, *program)
             time.sleep(chance.uniform(0, 2 * until_ready))
             code, took = one.end()
             text = one.log.read_text()
@@ -102,8 +114,8 @@ def one_after_another(plane, directory, rounds, under=()):
 
 
 def test_it_ends_within_a_second_and_with_zero_at_whatever_moment_it_is_told_to(plane, tmp_path, request):
-    one_after_another(plane, tmp_path, request.config.getoption("--rounds"))
+    one_after_another(plane, tmp_path, request.config.getoption("--rounds"), program_under_test())
 
 
 def test_valgrind_finds_nothing_at_whatever_moment_it_is_told_to_end(plane, tmp_path, request):
-    one_after_another(plane, tmp_path, request.config.getoption("--valgrind-rounds"), VALGRIND)
+    one_after_another(plane, tmp_path, request.config.getoption("--valgrind-rounds"), debug_program(), VALGRIND)
