@@ -36,7 +36,11 @@ void start_log(int verbosity) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void stop_log() { spdlog::shutdown(); }
+void stop_log() {
+  // Alive until its thread is gone, which used it last.
+  const auto logger = spdlog::default_logger();
+  spdlog::shutdown();
+}
 
 void block_signals(std::initializer_list<int> signals) {
   const sigset_t set = signal_set(signals);

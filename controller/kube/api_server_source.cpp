@@ -15,8 +15,8 @@
 // Where EndpointSlices are absent (before Kubernetes 1.21) or forbidden, Endpoints are listed and watched in their
 // place.
 //
-// stop() cancels what is under way and waits for the pool thread to have seen that, but not longer than a moment: a
-// name that is being looked up cannot be cancelled. What ends later finds the session closed and tells nobody.
+// stop() cancels what is under way and waits until it has ended on the pool thread, so that a process that ends leaves
+// nothing half done, but not longer than a moment. What ends later finds the session closed and tells nobody.
 
 #include "controller/kube/api_server_source.h"
 
@@ -45,7 +45,7 @@ using objects::ObjectBatch;
 
 namespace {
 
-constexpr std::chrono::milliseconds stop_within{800};
+constexpr std::chrono::milliseconds stop_within{600};
 constexpr Duration long_outage = std::chrono::seconds(3);
 
 // Who is asked for what. The Endpoints' is asked only while the EndpointSlices' is refused.
@@ -119,6 +119,8 @@ class ApiServerSource::Session : public std::enable_shared_from_this<ApiServerSo
 
   // From other threads.
 
+  // After the session: what was under way has ended.
+  [[nodiscard]] std::shared_future<void> gone() const { return transport_.gone(); }
   // No call of the sink after it.
   void silence() {
     const std::lock_guard lock(sink_mutex_);
@@ -338,19 +340,17 @@ void ApiServerSource::stop() {
   auto session = this->session();
   if (!session) return;
   session->silence();
-  auto closed = std::make_shared<std::promise<void>>();
-  auto seen = closed->get_future();
+  const auto gone = session->gone();
   {
     const std::lock_guard lock(mutex_);
     session_.reset();
   }
   // The session ends on the pool thread, where its timers and clients belong.
-  post([held = std::make_shared<std::shared_ptr<Session>>(std::move(session)), closed] {
+  post([held = std::make_shared<std::shared_ptr<Session>>(std::move(session))] {
     (*held)->close();
     held->reset();
-    closed->set_value();
   });
-  seen.wait_for(stop_within);
+  gone.wait_for(stop_within);
 }
 
 ApiServerState ApiServerSource::state() const {

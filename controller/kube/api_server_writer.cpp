@@ -9,6 +9,7 @@
 
 #include "controller/kube/api_server_writer.h"
 
+#include <future>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::size_t most_under_way = 16;
 constexpr std::size_t longest_body = 1024 * 1024;
+constexpr std::chrono::milliseconds stop_within{200};
 
 }  // namespace
 
@@ -46,6 +48,8 @@ class ApiServerWriter::Session : public std::enable_shared_from_this<ApiServerWr
     call.exchange = request.method == "GET" ? transport_.get(request, hear) : transport_.write(request, hear);
   }
 
+  // After the session: what was under way has ended.
+  [[nodiscard]] std::shared_future<void> gone() const { return transport_.gone(); }
   // From any thread: no call of a listener after it.
   void silence() {
     const std::lock_guard lock(mutex_);
@@ -128,11 +132,13 @@ void ApiServerWriter::send(Request request, Listener listener) {
 void ApiServerWriter::stop() {
   if (!session_) return;
   session_->silence();
+  const auto gone = session_->gone();
   // The session ends on the pool thread, where its timers and clients belong.
   post([held = std::make_shared<std::shared_ptr<Session>>(std::exchange(session_, nullptr))] {
     (*held)->close();
     held->reset();
   });
+  gone.wait_for(stop_within);
 }
 
 }  // namespace vipkeeper::kube

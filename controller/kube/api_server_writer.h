@@ -36,7 +36,8 @@ class ApiServerWriter {
   // Any thread, but not beside stop(); returns at once. The listener is called once, on the pool thread; not at all after
   // stop().
   void send(Request request, Listener listener);
-  // Returns at once; what is under way ends behind, on the pool thread. Not from within a listener.
+  // Returns within a fifth of a second; what has not ended by then ends behind, on the pool thread. Not from within a
+  // listener.
   void stop();
 
  private:

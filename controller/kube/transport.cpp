@@ -73,8 +73,8 @@ void set_socket_options(int fd) {
 
 class HttpExchange final : public Exchange, public std::enable_shared_from_this<HttpExchange> {
  public:
-  HttpExchange(Transport::Listener listener, std::shared_ptr<TlsSettings> tls)
-      : listener_(std::move(listener)), tls_(std::move(tls)) {}
+  HttpExchange(Transport::Listener listener, std::shared_ptr<TlsSettings> tls, std::shared_ptr<const void> clients)
+      : listener_(std::move(listener)), tls_(std::move(tls)), clients_(std::move(clients)) {}
 
   void limit(Duration within) {
     timer_.start(within, [weak = weak_from_this(), within] {
@@ -193,6 +193,7 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
 
   Transport::Listener listener_;
   std::shared_ptr<TlsSettings> tls_;
+  std::shared_ptr<const void> clients_;  // that are not gone before the last exchange is
   pplx::cancellation_token_source cancellation_;
   Timer timer_;
   std::function<void()> again_;
@@ -204,7 +205,7 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
 
 }  // namespace
 
-// Outlives the transport while a name is being looked up.
+// Outlives the transport while the last exchange ends.
 class Transport::Clients : public std::enable_shared_from_this<Transport::Clients> {
  public:
   Clients(ClusterAccess access, TransportOptions options)
@@ -217,7 +218,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   }
 
   std::shared_ptr<Exchange> get(const Request& request, Listener listener) {
-    auto exchange = std::make_shared<HttpExchange>(std::move(listener), tls_);
+    auto exchange = exchange_for(std::move(listener));
     exchange->limit(request.watch ? std::min(options_.watch_answer_within * request.patience, options_.watch_silence)
                                   : options_.answer_within);
     with_address(
@@ -232,7 +233,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   }
 
   std::shared_ptr<Exchange> write(const Request& request, Listener listener) {
-    auto exchange = std::make_shared<HttpExchange>(std::move(listener), tls_);
+    auto exchange = exchange_for(std::move(listener));
     exchange->limit(options_.answer_within);
     with_address(
         [this, exchange, request] {
@@ -251,7 +252,7 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   }
 
   std::shared_ptr<Exchange> probe(const std::string& target, Duration within, Listener listener) {
-    auto exchange = std::make_shared<HttpExchange>(std::move(listener), tls_);
+    auto exchange = exchange_for(std::move(listener));
     exchange->limit(within);
     with_address([this, exchange, target] { send(*exchange, *make_client(options_.silence), {target}); }, exchange);
     return exchange;
@@ -262,8 +263,14 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
     if (!addresses_.empty()) addresses_.pop_front();
   }
   void refuse_token() { tokens_.refused(); }
+  // Nobody waits for an address any more.
+  void close() { waiting_.clear(); }
 
  private:
+  std::shared_ptr<HttpExchange> exchange_for(Listener listener) {
+    return std::make_shared<HttpExchange>(std::move(listener), tls_, shared_from_this());
+  }
+
   // Requests under way go on; the next ones connect anew.
   void forget_clients() {
     client_.reset();
@@ -293,7 +300,9 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   }
 
   void look_up() {
-    kube::look_up(peer_host_, [self = shared_from_this()](const Result<std::vector<std::string>>& found) {
+    kube::look_up(peer_host_, [weak = weak_from_this()](const Result<std::vector<std::string>>& found) {
+      const auto self = weak.lock();
+      if (!self) return;
       if (found) self->addresses_.assign(found->begin(), found->end());
       for (auto& [go, exchange] : std::exchange(self->waiting_, {})) {
         if (!self->addresses_.empty()) {
@@ -399,9 +408,15 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
   std::vector<Waiter> waiting_;
 };
 
-Transport::Transport(ClusterAccess access, TransportOptions options)
-    : clients_(std::make_shared<Clients>(std::move(access), options)) {}
-Transport::~Transport() = default;
+Transport::Transport(ClusterAccess access, TransportOptions options) {
+  auto gone = std::make_shared<std::promise<void>>();
+  gone_ = gone->get_future().share();
+  clients_ = std::shared_ptr<Clients>(new Clients(std::move(access), options), [gone](Clients* clients) {
+    delete clients;
+    gone->set_value();
+  });
+}
+Transport::~Transport() { clients_->close(); }
 
 std::shared_ptr<Exchange> Transport::get(const Request& request, Listener listener) {
   return clients_->get(request, std::move(listener));

@@ -46,8 +46,8 @@ struct End {
 End run_once(const std::string& mode, const std::string& kubeconfig) {
   // ThreadSanitizer would wait for a second at the end, in case that a race comes yet.
   const SanitizerOption no_sleep("TSAN_OPTIONS", ":atexit_sleep_ms=0");
-  // What is under way when the pool ends is nobody's any more. (The rounds inside one process are looked at for leaks.)
-  const SanitizerOption leaks("ASAN_OPTIONS", ":detect_leaks=0");
+  // What is under way when the pool ends is nobody's any more; after stop() there is none.
+  const SanitizerOption leaks("ASAN_OPTIONS", mode == "stopped" ? "" : ":detect_leaks=0");
   std::array<int, 2> out{};
   REQUIRE(::pipe2(out.data(), O_CLOEXEC) == 0);
   posix_spawn_file_actions_t actions;
