@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cmd/commands.h"
+#include "controller/kube/loop.h"
 
 namespace {
 
@@ -43,12 +44,12 @@ int main(int argc, char** argv) {
   }
   if (first == "--version") return cmd::version(1, argv);
   const auto* const found = std::ranges::find(commands, first, &Command::name);
-  if (found != commands.end()) return found->function(argc - 1, argv + 1);
+  if (found != commands.end()) return kube::leave(found->function(argc - 1, argv + 1));
   if (!first.empty() && first.front() != '-') {
     std::cerr << "vipkeeper: unknown command '" << first << "'\n";
     print_usage(std::cerr);
     return 2;
   }
   // An existing kube-keepalived-vip manifest names no command, only flags.
-  return cmd::run(argc, argv);
+  return kube::leave(cmd::run(argc, argv));
 }

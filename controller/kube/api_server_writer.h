@@ -33,8 +33,8 @@ class ApiServerWriter {
   ApiServerWriter(const ApiServerWriter&) = delete;
   ApiServerWriter& operator=(const ApiServerWriter&) = delete;
 
-  // Any thread, but not beside stop(); returns at once. The listener is called once, on the pool thread; not at all after
-  // stop().
+  // Any thread, but not beside stop(); returns at once. The listener is called once, on the pool thread; not at all
+  // after stop().
   void send(Request request, Listener listener);
   // Returns within a fifth of a second; what has not ended by then ends behind, on the pool thread. Not from within a
   // listener.

@@ -9,8 +9,10 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
@@ -30,6 +32,8 @@ Door& door() {
   static auto* const one = new Door;
   return *one;
 }
+
+std::atomic<int> things_under_way{0};
 
 // False: the process is ending.
 bool post_if_open(std::function<void()> task) {
@@ -80,6 +84,19 @@ void initialize() {
       door().closed = true;
     });
   });
+}
+
+int leave(int code) {
+  if (things_under_way > 0) {
+    std::fflush(nullptr);
+    std::_Exit(code);
+  }
+  return code;
+}
+
+std::shared_ptr<void> under_way() {
+  ++things_under_way;
+  return {nullptr, [](void*) { --things_under_way; }};
 }
 
 void post(std::function<void()> task) { boost::asio::post(service(), std::move(task)); }

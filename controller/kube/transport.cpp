@@ -411,10 +411,12 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
 Transport::Transport(ClusterAccess access, TransportOptions options) {
   auto gone = std::make_shared<std::promise<void>>();
   gone_ = gone->get_future().share();
-  clients_ = std::shared_ptr<Clients>(new Clients(std::move(access), options), [gone](Clients* clients) {
-    delete clients;
-    gone->set_value();
-  });
+  clients_ = std::shared_ptr<Clients>(new Clients(std::move(access), options),
+                                      [gone, under_way = under_way()](Clients* clients) mutable {
+                                        delete clients;
+                                        under_way.reset();
+                                        gone->set_value();
+                                      });
 }
 Transport::~Transport() { clients_->close(); }
 

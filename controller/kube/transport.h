@@ -48,8 +48,8 @@ class Transport {
   // On a new connection: is anybody there?
   std::shared_ptr<Exchange> probe(const std::string& target, Duration within, Listener listener);
 
-  // Ready when all of it is gone from the pool thread, which is some time after the transport itself: a request that was
-  // cancelled ends later. To be taken before, and waited for on another thread.
+  // Ready when all of it is gone from the pool thread, which is some time after the transport itself: a request that
+  // was cancelled ends later. To be taken before, and waited for on another thread.
   [[nodiscard]] std::shared_future<void> gone() const { return gone_; }
 
   // Forgets idle connections, and the address of a server that is known by name.

@@ -84,7 +84,7 @@ def free_port():
 
 
 def one_after_another(plane, directory, rounds, *program):
-    """Each is told to end at a random moment between its start and twice the time it needs to be ready."""
+    """Each is told to end at a random moment between its start and half as long again as it needs to be ready."""
     plane.apply(churn.Churn.first_objects(FIXED))
     first = Instance(plane, directory, *program)
     while not first.ready():
@@ -100,7 +100,7 @@ def one_after_another(plane, directory, rounds, *program):
     try:
         for number in range(rounds):
             one = Instance(plane, directory, *program)
-            time.sleep(chance.uniform(0, 2 * until_ready))
+            time.sleep(chance.uniform(0, 1.5 * until_ready))
             code, took = one.end()
             text = one.log.read_text()
             # Before main() has begun nobody is there who could say good-bye.

@@ -101,6 +101,14 @@ TEST_CASE("a process that watches ends within a second, however it ends, and Ope
   }
 }
 
+TEST_CASE("a process whose pool thread does not come to an end ends within a second all the same", "[kube][exit]") {
+  Cluster cluster;
+  const Config config;
+  const End end = run_once("busy", config.write(cluster.url()).access.kubeconfig);
+  CHECK(end.status == 0);
+  CHECK(end.took < 1s);
+}
+
 TEST_CASE("a process whose resolver gets no answer ends within a second", "[kube][exit]") {
   const Config config;
   const ApiServerOptions options = config.write("http://kubernetes.default.svc:80", "tls-server-name: x");

@@ -34,8 +34,7 @@ class Engine {
   }
   [[nodiscard]] bool runs(const std::string& word) const {
     const std::lock_guard lock(mutex_);
-    return std::ranges::any_of(texts_,
-                               [&](const auto& one) { return one.second.find(word) != std::string::npos; });
+    return std::ranges::any_of(texts_, [&](const auto& one) { return one.second.find(word) != std::string::npos; });
   }
   [[nodiscard]] unsigned calls() const {
     const std::lock_guard lock(mutex_);

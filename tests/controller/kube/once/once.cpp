@@ -1,10 +1,10 @@
 // A process that asks an API server for its objects and ends by returning from main(), as `vipkeeper` does:
 //
-//     kube_once MODE KUBECONFIG        MODE: at-once | synced | stopped | stuck
+//     kube_once MODE KUBECONFIG        MODE: at-once | synced | stopped | busy | stuck
 //
-// It ends right after it began, once everything is listed and watched, or after stop(); `stuck` is `at-once` while a
-// name is being looked up that never is. "ready" is printed when the end begins. Exit code 3: OpenSSL was cleaned up
-// while cpprestsdk's pool was still at work.
+// It ends right after it began, once everything is listed and watched, or after stop(); `busy` has its pool thread do
+// something long at that time, and `stuck` is `at-once` while a name is being looked up that never is. "ready" is
+// printed when the end begins. Exit code 3: OpenSSL was cleaned up while cpprestsdk's pool was still at work.
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -77,11 +77,13 @@ int main(int argc, char** argv) {
     if (batch.synced && !listed->told) listed->promise.set_value();
     listed->told = listed->told || batch.synced;
   });
-  if (mode == "synced" || mode == "stopped") listed->promise.get_future().wait();
+  if (mode == "synced" || mode == "stopped" || mode == "busy") listed->promise.get_future().wait();
   while (stuck && !looking_up) std::this_thread::yield();
   std::puts("ready");
   std::fflush(stdout);
-  if (mode == "stopped") (*source)->stop();
+  if (mode == "busy") kube::post([] { ::pause(); });
+  if (mode == "stopped" || mode == "busy") (*source)->stop();
+  if (mode == "busy") return kube::leave(0);
   if (mode != "synced") return 0;
   // Nobody stops it: the pool ends with watches under way.
   static kube::ApiServerSource* const left = source->release();
