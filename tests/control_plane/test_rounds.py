@@ -13,6 +13,7 @@ import time
 import urllib.request
 
 import churn
+from control_plane import die_with_parent
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FIXED = {"192.0.2.50": ""}
@@ -34,7 +35,7 @@ class Instance:
                 [*fixed, *under, program, "run", "--dry-run", "--kubeconfig", kubeconfig(plane, directory), "--services-configmap",
                  "kube-system/vip-configmap", "--node-name", "node1", "--node-ip", "192.0.2.11", "--iface", "eth0", "--run-dir",
                  directory / "run", "--config-file", directory / "keepalived.conf", "--http-address", "127.0.0.1", "--http-port",
-                 str(self.port)], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                 str(self.port)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.began = time.monotonic()
 
     def ready(self):
