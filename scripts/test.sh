@@ -117,7 +117,6 @@ for ring in "$@"; do
       expected+=(cluster)
       stage "setup for cluster" scripts/setup.sh build lab kubernetes &&
         stage "build for cluster" scripts/build.sh release vipkeeper &&
-        stage "build for valgrind" scripts/build.sh dev vipkeeper &&
         stage "build of Kubernetes" tests/kubernetes/build && stage "cluster tests" cluster
       ;;
     fuzz)

@@ -1,12 +1,16 @@
 #include "controller/plan/yaml_value.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
 #include <yaml-cpp/yaml.h>
 
 #include <exception>
 #include <optional>
 #include <set>
+#include <span>
+#include <spanstream>
 
 #include "controller/plan/user_text.h"
 
@@ -75,6 +79,29 @@ class Copy {
   std::optional<std::string> failure_;
 };
 
+// Hears nothing.
+class Deaf final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Two steps and no more: yaml-cpp 0.7 leaves a token that cannot start a document where it is, and gives empty
+// documents for ever. (Its LoadAll does not return then.)
+bool has_several_documents(std::string_view text) {
+  std::ispanstream stream(std::span<const char>(text.data(), text.size()));
+  YAML::Parser parser(stream);
+  Deaf deaf;
+  return parser.HandleNextDocument(deaf) && parser.HandleNextDocument(deaf);
+}
+
 }  // namespace
 
 std::string_view describe(YamlValue::Type type) {
@@ -94,11 +121,9 @@ std::string_view describe(YamlValue::Type type) {
 Result<YamlValue> parse_yaml(std::string_view text) try {
   const auto bad = [](std::string message) { return failure(ErrorCode::invalid_input, std::move(message)); };
   if (text.size() > longest_text) return bad(fmt::format("more than {} bytes", longest_text));
-  const auto documents = YAML::LoadAll(std::string(text));
-  if (documents.empty()) return YamlValue{};
-  if (documents.size() > 1) return bad("several documents (---): one is enough");
+  if (has_several_documents(text)) return bad("several documents (---): one is enough");
   Copy copy;
-  auto value = copy.value(documents.front(), 0);
+  auto value = copy.value(YAML::Load(std::string(text)), 0);
   if (copy.failure()) return bad(*copy.failure());
   return value;
 } catch (const YAML::Exception& problem) {

@@ -245,6 +245,8 @@ TEST_CASE("values of the extended form that are refused, every fault with its fi
        "the value is no YAML mapping: line 2: the key \"interface\" comes twice"},
       {"10.0.0.60", "interface: eth0\n---\ninterface: eth1\n",
        "the value is no YAML mapping: several documents (---): one is enough"},
+      {"10.0.0.60", "interface: eth0\n---\n,}\n",
+       "the value is no YAML mapping: several documents (---): one is enough"},
       {"10.0.0.60", "interface: *nowhere\n",
        "the value is no YAML mapping: line 1: the referenced anchor is not defined"},
       {"10.0.0.60", "{interface: eth0", "the value is no YAML mapping: line 1: end of map flow not found"},
