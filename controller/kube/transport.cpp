@@ -123,6 +123,8 @@ class HttpExchange final : public Exchange, public std::enable_shared_from_this<
     close();
   }
 
+  [[nodiscard]] bool ended() const { return ended_; }
+
   // Without an answer.
   void fail(std::string failure) {
     if (ended_ || !again_) return end(std::move(failure));
@@ -287,9 +289,11 @@ class Transport::Clients : public std::enable_shared_from_this<Transport::Client
 
   [[nodiscard]] bool knows_address() const { return is_literal_ || !addresses_.empty(); }
 
-  // Runs `then` once an address is known; the exchange ends if none is found. Never before the caller has its exchange.
+  // Runs `then` once an address is known; the exchange ends if none is found. Never before the caller has its exchange,
+  // and not for one that has ended: waiting, it would keep these clients and they would keep it.
   void with_address(std::function<void()> then, std::shared_ptr<HttpExchange> exchange) {
     post([self = shared_from_this(), then = std::move(then), exchange = std::move(exchange)] {
+      if (exchange->ended()) return;
       if (self->knows_address()) {
         then();
         return;
