@@ -123,6 +123,10 @@ struct VrrpInstance {
 
 enum class ForwardingMethod : std::uint8_t { masquerade, direct, tunnel };  // NAT, DR, TUN
 
+// Whether the source of connections by NAT is rewritten too, so that replies come back through this node: never,
+// unless they do so anyhow, always.
+enum class Masquerade : std::uint8_t { never, automatic, always };
+
 // What identifies a virtual service in the kernel (linux/ip_vs.h). fwmark != 0: protocol, address and port are unused.
 struct VirtualServerKey {
   Protocol protocol = Protocol::tcp;
@@ -156,6 +160,7 @@ struct RealServer {
   std::uint32_t upper_threshold = 0;  // connections; 0: none
   std::uint32_t lower_threshold = 0;
   bool inhibit_on_failure = false;  // a dead one keeps its entry with weight 0
+  bool on_this_node = false;        // what its reply passes is known: see Masquerade::automatic
   std::vector<TcpCheck> checks;     // none: always alive
 
   bool operator==(const RealServer&) const = default;
@@ -169,7 +174,8 @@ struct VirtualServer {
   std::uint32_t scheduler_flags = 0;      // IP_VS_SVC_F_SCHED1..3 and ONEPACKET, as linux/ip_vs.h
   std::uint32_t persistence_seconds = 0;  // 0: none
   std::uint32_t persistence_prefix = 32;  // persistence_granularity as a prefix length; 128 for IPv6
-  bool alpha = false;                     // real servers start down until the first check
+  Masquerade masquerade = Masquerade::never;
+  bool alpha = false;  // real servers start down until the first check
   unsigned quorum = 1;
   unsigned hysteresis = 0;
   std::vector<RealServer> real_servers;

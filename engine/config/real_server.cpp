@@ -88,6 +88,12 @@ void read_inhibit(Findings& findings, const Statement& statement, RealServerDraf
   expect_end(findings, statement, 2);
 }
 
+// A word of this program's own: keepalived has none for it.
+void read_on_this_node(Findings& findings, const Statement& statement, RealServerDraft& server) {
+  if (const auto on = read_switch(findings, statement, 1)) server.on_this_node = *on;
+  expect_end(findings, statement, 2);
+}
+
 constexpr auto known = std::to_array<Keyword<RealServerDraft>>({
     {"weight", read_weight},
     {"lb_kind", read_server_method},
@@ -95,6 +101,7 @@ constexpr auto known = std::to_array<Keyword<RealServerDraft>>({
     {"uthreshold", read_threshold<&RealServerDraft::upper_threshold>},
     {"lthreshold", read_threshold<&RealServerDraft::lower_threshold>},
     {"inhibit_on_failure", read_inhibit},
+    {"on_this_node", read_on_this_node},
     {"connect_timeout", read_timing<read_connect_timeout, RealServerDraft>},
     {"retry", read_timing<read_retry, RealServerDraft>},
     {"delay_before_retry", read_timing<read_delay_before_retry, RealServerDraft>},

@@ -68,6 +68,7 @@ class ServerResolver {
     server_.scheduler = draft_.scheduler.value_or("wlc");
     server_.scheduler_flags = draft_.scheduler_flags;
     if (!draft_.method) warn_default(draft_.method_is_bad, "lb_kind", "NAT");
+    server_.masquerade = draft_.masquerade;
     server_.alpha = draft_.alpha;
   }
 
@@ -109,6 +110,7 @@ class ServerResolver {
     real.upper_threshold = draft.upper_threshold;
     real.lower_threshold = draft.lower_threshold;
     real.inhibit_on_failure = first_said({&draft.inhibit_on_failure, &draft_.inhibit_on_failure}, false);
+    real.on_this_node = draft.on_this_node;
     for (const TcpCheckDraft& check : draft.checks) resolve_check(draft, check, own_port, real);
     const auto [first, is_new] = seen_.emplace(std::pair(real.address, real.port), draft.at);
     if (!is_new) {

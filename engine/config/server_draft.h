@@ -33,6 +33,7 @@ struct RealServerDraft {
   std::uint32_t upper_threshold = 0;
   std::uint32_t lower_threshold = 0;
   std::optional<bool> inhibit_on_failure;
+  bool on_this_node = false;
   CheckTiming timing;
   std::vector<TcpCheckDraft> checks;
 };
@@ -53,6 +54,7 @@ struct VirtualServerDraft {
   bool method_is_bad = false;
   std::optional<std::uint32_t> persistence_seconds;
   std::optional<std::uint32_t> persistence_prefix;
+  Masquerade masquerade = Masquerade::never;
   bool alpha = false;
   MaybeSaid<unsigned> quorum;
   MaybeSaid<unsigned> hysteresis;

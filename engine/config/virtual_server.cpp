@@ -46,6 +46,23 @@ void read_server_method(Findings& findings, const Statement& statement, VirtualS
   if (method) server.method = method;
 }
 
+// A word of this program's own: with keepalived, masquerading is left to whoever writes the packet filter's rules.
+void read_masquerade(Findings& findings, const Statement& statement, VirtualServerDraft& server) {
+  expect_end(findings, statement, 2);
+  const Word* word = read_word(findings, statement, 1, "auto, always or never", {"never is used"});
+  if (word == nullptr) return;
+  if (word->text == "auto") {
+    server.masquerade = Masquerade::automatic;
+  } else if (word->text == "always") {
+    server.masquerade = Masquerade::always;
+  } else if (word->text == "never") {
+    server.masquerade = Masquerade::never;
+  } else {
+    findings.warning(word->at,
+                     fmt::format("'{}': masquerade is auto, always or never, never is used", quote(statement)));
+  }
+}
+
 void read_protocol(Findings& findings, const Statement& statement, VirtualServerDraft& server) {
   expect_end(findings, statement, 2);
   const Word* word = read_word(findings, statement, 1, "TCP, UDP or SCTP", {"UDP is used"});
@@ -164,6 +181,7 @@ constexpr auto known = std::to_array<Keyword<VirtualServerDraft>>({
     {"lvs_sched", read_scheduler},
     {"lb_kind", read_server_method},
     {"lvs_method", read_server_method},
+    {"masquerade", read_masquerade},
     {"protocol", read_protocol},
     {"persistence_timeout", read_persistence_timeout},
     {"persistence_granularity", read_persistence_granularity},
