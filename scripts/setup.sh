@@ -8,7 +8,7 @@
 set -euo pipefail
 
 packages_build="build-essential cmake ninja-build ccache pkg-config git
-  libcpprest-dev nlohmann-json3-dev libsimdjson-dev libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libkainjow-mustache-dev
+  libcpprest-dev nlohmann-json3-dev libsimdjson-dev libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libnftables-dev libkainjow-mustache-dev
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcpp-httplib-dev libssl-dev libcap-ng-dev"
 packages_test="catch2 python3 python3-pytest python3-yaml iproute2 util-linux openssl"
 packages_lab="python3 python3-pytest python3-scapy python3-yaml iproute2 keepalived haproxy ipvsadm user-mode-linux

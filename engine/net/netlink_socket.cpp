@@ -28,9 +28,15 @@ constexpr std::size_t batch_size = 128;
 constexpr int notification_buffer = 4 * 1024 * 1024;
 constexpr int answer_timeout_ms = 2000;
 
+ErrorCode code_of(int number) {
+  if (number == EPERM || number == EACCES) return ErrorCode::permission;
+  // nfnetlink says so of a subsystem that is not loaded.
+  if (number == EINVAL || number == EOPNOTSUPP) return ErrorCode::unsupported;
+  return number == ENOENT ? ErrorCode::not_found : ErrorCode::io;
+}
+
 Error netlink_error(const char* what, int number) {
-  return {number == EPERM || number == EACCES ? ErrorCode::permission : ErrorCode::io,
-          std::string(what) + ": " + std::strerror(number)};
+  return {code_of(number), std::string(what) + ": " + std::strerror(number)};
 }
 
 // One buffer a thread: netlink is read by the VRRP thread only, but for one-shot readers elsewhere.
@@ -62,10 +68,10 @@ MessagePtr new_message(int type, int flags, const void* header, std::size_t size
 
 void NetlinkSocket::SocketDeleter::operator()(nl_sock* socket) const { nl_socket_free(socket); }
 
-Result<NetlinkSocket> NetlinkSocket::open(std::span<const int> groups) {
+Result<NetlinkSocket> NetlinkSocket::open(std::span<const int> groups, int protocol) {
   std::unique_ptr<nl_sock, SocketDeleter> socket(nl_socket_alloc());
   if (!socket) return failure(ErrorCode::io, "netlink: out of memory");
-  if (const int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0) {
+  if (const int error = nl_connect(socket.get(), protocol); error < 0) {
     return failure(ErrorCode::io, std::string("netlink: connect: ") + nl_geterror(error));
   }
   for (const int group : groups) {

@@ -31,14 +31,14 @@ MessagePtr new_message(int type, int flags, const Header& header) {
   return new_message(type, flags, &header, sizeof header);
 }
 
-// A rtnetlink socket: opened and bound by libnl, read and written here, so that many requests go into one send and no
-// callback stands between a message and who asked for it. Never blocks.
+// A netlink socket, of rtnetlink unless said otherwise: opened and bound by libnl, read and written here, so that many
+// requests go into one send and no callback stands between a message and who asked for it. Never blocks.
 class NetlinkSocket {
  public:
   using Handler = std::function<void(nlmsghdr&)>;
 
-  // `groups`: RTNLGRP_* to subscribe to.
-  static Result<NetlinkSocket> open(std::span<const int> groups);
+  // `groups`: of the protocol, RTNLGRP_* for instance, to subscribe to.
+  static Result<NetlinkSocket> open(std::span<const int> groups, int protocol = NETLINK_ROUTE);
   NetlinkSocket(NetlinkSocket&&) noexcept = default;
   NetlinkSocket& operator=(NetlinkSocket&&) noexcept = default;
 
@@ -47,8 +47,9 @@ class NetlinkSocket {
   // Every message that waits. Error unavailable: the kernel had to drop some (ENOBUFS), so what is known is stale.
   Result<void> receive(const Handler& handler);
 
-  // Sends one dump request and hands each answer to `handler` until NLMSG_DONE. Repeats the dump as long as the kernel
-  // says that it changed under way (NLM_F_DUMP_INTR); `restart` is called before each repetition.
+  // Sends one dump request (error not_found: the kernel knows none of what it names) and hands each answer to `handler`
+  // until NLMSG_DONE. Repeats the dump as long as the kernel says that it changed under way (NLM_F_DUMP_INTR);
+  // `restart` is called before each repetition.
   Result<void> dump(nl_msg& request, const Handler& handler, const std::function<void()>& restart);
 
   // Sends the requests together and returns one errno each (0: done), in order. The kernel has done all of them when

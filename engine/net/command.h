@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/base/clock.h"
+#include "engine/base/result.h"
+
+namespace vipkeeper::net {
+
+// Runs a program with `input` on its standard input and returns its standard output. A name without a slash is looked
+// up in PATH. Blocks until it has ended, `timeout` at most: then it is killed. Errors: unsupported (there is no such
+// program), unavailable (it took too long), io (it ended otherwise than with 0; the text has the first line that it
+// wrote to standard error). Its environment is PATH and LANG=C.
+Result<std::string> run_command(const std::vector<std::string>& words, const std::string& input, Duration timeout);
+
+}  // namespace vipkeeper::net
