@@ -7,6 +7,7 @@
 //          "configuration -> VRRP"        VrrpLoop::apply         newest wins
 //          "configuration -> scripts"     ScriptRunner::apply     newest wins
 //          "configuration -> programming" ProgrammingLoop::apply  merged by virtual service
+//          "configuration -> return path" ReturnPathLoop::apply   merged by virtual service
 //     VRRP "transition -> scripts"        ScriptRunner::notify
 //     scripts "result -> VRRP"            VrrpLoop::script_result
 //
@@ -15,8 +16,8 @@
 //
 // Start: the ownership record is read, leftovers of a crash go to the loops that clean or adopt them. Shutdown, a
 // written list: (1) VRRP: priority 0 is sent and addresses are removed, so the successor starts while we still forward;
-// (2) programming: own virtual services are deleted; (3) scripts: notify scripts of the shutdown have run; (4) the
-// record is left as the loops have it.
+// (2) programming: own virtual services are deleted; (3) return path: the packet filter's rules are taken away;
+// (4) scripts: notify scripts of the shutdown have run; (5) the record is left as the loops have it.
 //
 // A kernel that gives no rights does not end the program: the part that needs them is missing, the log and status say
 // which right and how to give it, the rest goes on.
@@ -33,6 +34,7 @@
 #include "engine/net/ipvs_netlink.h"
 #include "engine/run/ownership.h"
 #include "engine/run/programming_loop.h"
+#include "engine/run/return_path_loop.h"
 #include "engine/run/script_runner.h"
 #include "engine/run/vrrp_loop.h"
 
@@ -68,6 +70,7 @@ class ThreadedEngine final : public Engine {
  private:
   void start_vrrp();
   void start_programming();
+  void start_return_path();
   void claim_addresses(const std::set<OwnedAddress>& wanted);
   void note(std::string object, std::string message);
 
@@ -76,6 +79,7 @@ class ThreadedEngine final : public Engine {
   std::unique_ptr<ScriptRunner> scripts_;
   std::unique_ptr<VrrpLoop> vrrp_;                // null: no rights
   std::unique_ptr<ProgrammingLoop> programming_;  // null: could not be started
+  std::unique_ptr<ReturnPathLoop> return_path_;   // likewise, or a dry run
   config::Configuration configuration_;           // the caller's thread only
   std::set<OwnedAddress> claimed_;                // the caller's thread only
   bool stopped_ = false;
@@ -92,6 +96,7 @@ Result<void> ThreadedEngine::start_threads() {
   for (const std::string& problem : ownership_->problems()) note("ownership record", problem);
   start_vrrp();
   start_programming();
+  if (!options_.dry_run) start_return_path();
   return {};
 }
 
@@ -123,6 +128,15 @@ void ThreadedEngine::start_programming() {
     return;
   }
   programming_ = std::move(*programming);
+}
+
+void ThreadedEngine::start_return_path() {
+  auto return_path = ReturnPathLoop::start(kernel_return_path(options_.run_dir));
+  if (!return_path) {
+    note("masquerading", return_path.error().message);
+    return;
+  }
+  return_path_ = std::move(*return_path);
 }
 
 void ThreadedEngine::note(std::string object, std::string message) {
@@ -165,11 +179,15 @@ ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
     if (vrrp_) vrrp_->apply(vrrp);
     if (!options_.dry_run) scripts_->apply(vrrp);
   }
-  if (programming_) programming_->apply(std::move(delta.virtual_servers), true);
+  if (programming_) programming_->apply(delta.virtual_servers, true);
+  if (return_path_) return_path_->apply(std::move(delta.virtual_servers), true);
   return {true, std::move(result->warnings)};
 }
 
-bool ThreadedEngine::settled() const { return vrrp_ && vrrp_->settled() && programming_ && programming_->settled(); }
+bool ThreadedEngine::settled() const {
+  return vrrp_ && vrrp_->settled() && programming_ && programming_->settled() &&
+         (!return_path_ || return_path_->settled());
+}
 
 status::Snapshot ThreadedEngine::snapshot() const {
   status::Snapshot result;
@@ -180,6 +198,10 @@ status::Snapshot ThreadedEngine::snapshot() const {
   if (programming_) {
     result.virtual_services = programming_->status_with_stats();
     result.counters.merge(programming_->counters());
+  }
+  if (return_path_) {
+    result.return_path = return_path_->status();
+    result.counters.merge(return_path_->counters());
   }
   result.config.problems = problems();
   const std::lock_guard lock(mutex_);
@@ -193,6 +215,10 @@ std::vector<status::VirtualRouterStatus> ThreadedEngine::virtual_routers() const
 
 std::vector<status::Problem> ThreadedEngine::problems() const {
   std::vector<status::Problem> result = programming_ ? programming_->problems() : std::vector<status::Problem>{};
+  if (return_path_) {
+    const auto more = return_path_->problems();
+    result.insert(result.end(), more.begin(), more.end());
+  }
   const std::lock_guard lock(mutex_);
   result.insert(result.end(), host_problems_.begin(), host_problems_.end());
   return result;
@@ -209,6 +235,7 @@ void ThreadedEngine::stop() {
   if (vrrp_) vrrp_->stop();
   // Addresses that stay want what is behind them to stay, too.
   if (programming_) programming_->stop(options_.release_vips);
+  if (return_path_) return_path_->stop(options_.release_vips);
   if (scripts_) scripts_->stop();
   if (!vrrp_ || !options_.release_vips || options_.dry_run) return;
   for (const OwnedAddress& address : claimed_) (void)ownership_->release(address);

@@ -10,6 +10,7 @@
 #include "engine/net/ipvs_netlink.h"
 #include "engine/net/link_monitor.h"
 #include "engine/run/ownership.h"
+#include "engine/run/return_path_loop.h"
 #include "engine/run/virtual_service.h"
 
 namespace vipkeeper::run {
@@ -88,6 +89,39 @@ void preview_ipvs(const config::ConfigDelta& configuration, const Ownership& own
   }
 }
 
+// The rules as one of the ways has them; whichever is in use. Nothing there: as if none were.
+Result<return_path::FamilyRules> present_rules(const ReturnPathDoors& doors, Family family) {
+  return_path::FamilyRules none;
+  for (const auto& way : doors.ways) {
+    auto rules = way->read(family);
+    if (!rules) return rules;
+    if (rules->scaffold == return_path::Scaffold::absent) continue;
+    // Only the running instance knows its own chains to the letter; it puts them right by itself.
+    rules->scaffold = return_path::Scaffold::right;
+    return rules;
+  }
+  return none;
+}
+
+void preview_return_path(const config::ConfigDelta& configuration, const std::string& run_dir, Preview& result) {
+  const ReturnPathDoors doors = kernel_return_path(run_dir);
+  const auto attached = doors.read_networks();
+  if (!attached) {
+    result.errors.push_back(attached.error().message);
+    return;
+  }
+  auto desired = desired_rules(configuration.virtual_servers, *attached);
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const auto actual = present_rules(doors, family);
+    if (!actual) {
+      result.errors.push_back(actual.error().message);
+      continue;
+    }
+    for (const auto& operation : return_path::plan(*actual, desired[family]))
+      result.operations.push_back(to_string(family, operation));
+  }
+}
+
 }  // namespace
 
 Preview preview(const config::FragmentChange& text, const std::string& run_dir, const RunningInstance& running) {
@@ -105,6 +139,7 @@ Preview preview(const config::FragmentChange& text, const std::string& run_dir, 
   }
   preview_addresses(applied->delta, **ownership, running, result);
   preview_ipvs(applied->delta, **ownership, running, result);
+  preview_return_path(applied->delta, run_dir, result);
   return result;
 }
 

@@ -21,8 +21,9 @@ struct Preview {
   std::vector<std::string> errors;      // why a part could not be compared with the kernel, or the text be used
 };
 
-// The operations that would make this kernel (addresses, virtual services, real servers) what the text says, without
-// doing any. Reads the kernel and the ownership record under `run_dir`; needs NET_ADMIN to read IPVS.
+// The operations that would make this kernel (addresses, virtual services, real servers, masquerading rules) what the
+// text says, without doing any. Reads the kernel and the ownership record under `run_dir`; needs NET_ADMIN to read
+// IPVS.
 Preview preview(const config::FragmentChange& text, const std::string& run_dir, const RunningInstance& running);
 
 }  // namespace vipkeeper::run

@@ -19,6 +19,18 @@ ipvs::ForwardingMethod method_of(config::ForwardingMethod method) {
   return ipvs::ForwardingMethod::masquerade;
 }
 
+std::string masquerade_word(config::Masquerade masquerade) {
+  switch (masquerade) {
+    case config::Masquerade::never:
+      return "never";
+    case config::Masquerade::automatic:
+      return "auto";
+    case config::Masquerade::always:
+      return "always";
+  }
+  return "never";
+}
+
 ipvs::ServiceEntry build_entry(const config::VirtualServer& server,
                                const std::function<bool(const config::RealServer&)>& alive) {
   ipvs::ServiceEntry entry;
@@ -110,6 +122,7 @@ status::VirtualServiceStatus service_status(const config::VirtualServer& server,
   result.fwmark = key.fwmark;
   result.scheduler = server.scheduler;
   result.persistence_seconds = server.persistence_seconds;
+  result.masquerade = masquerade_word(server.masquerade);
   result.service = server.comment;
   result.quorum_up = quorum_up;
   result.real_servers.reserve(server.real_servers.size());

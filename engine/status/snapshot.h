@@ -82,10 +82,19 @@ struct VirtualServiceStatus {
   std::uint32_t fwmark = 0;  // 0: none
   std::string scheduler;
   std::uint32_t persistence_seconds = 0;
-  std::string service;  // "default/web"; empty: unknown
+  std::string masquerade = "never";  // auto, always
+  std::string service;               // "default/web"; empty: unknown
   bool quorum_up = false;
   std::uint64_t connections = 0, bytes_in = 0, bytes_out = 0;
   std::vector<RealServerStatus> real_servers;
+};
+
+// How replies of masqueraded connections come back through this node.
+struct ReturnPathStatus {
+  std::string way;                    // nftables or iptables; empty: no rules
+  std::uint64_t services = 0;         // masqueraded ones in the kernel
+  std::vector<std::string> networks;  // on this node alone: towards them auto does not masquerade
+  bool in_place = true;               // the rules are as they shall be
 };
 
 // What the threads count since the start. The key is the name in /metrics without the vipkeeper_ prefix and the _total
@@ -100,6 +109,7 @@ struct Snapshot {
   ConfigStatus config;
   std::vector<VirtualRouterStatus> virtual_routers;
   std::vector<VirtualServiceStatus> virtual_services;
+  ReturnPathStatus return_path;
   Counters counters;
 };
 
