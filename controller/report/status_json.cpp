@@ -88,12 +88,20 @@ Json to_json(const status::VirtualServiceStatus& service) {
           {"fwmark", fwmark ? Json(service.fwmark) : Json(nullptr)},
           {"scheduler", service.scheduler},
           {"persistence_seconds", service.persistence_seconds},
+          {"masquerade", service.masquerade},
           {"service", service.service.empty() ? Json(nullptr) : Json(service.service)},
           {"quorum_up", service.quorum_up},
           {"connections", service.connections},
           {"bytes_in", service.bytes_in},
           {"bytes_out", service.bytes_out},
           {"real_servers", std::move(real_servers)}};
+}
+
+Json to_json(const status::ReturnPathStatus& path) {
+  return {{"way", path.way.empty() ? Json(nullptr) : Json(path.way)},
+          {"services", path.services},
+          {"networks", path.networks},
+          {"in_place", path.in_place}};
 }
 
 }  // namespace
@@ -116,7 +124,8 @@ std::string status_json(const status::Snapshot& snapshot) {
                     {"uptime_seconds", snapshot.uptime_seconds},
                     {"config", to_json(snapshot.config)},
                     {"virtual_routers", std::move(routers)},
-                    {"virtual_services", std::move(services)}};
+                    {"virtual_services", std::move(services)},
+                    {"return_path", to_json(snapshot.return_path)}};
   // A name from outside that is no UTF-8 must not cost the operator the whole answer.
   return all.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

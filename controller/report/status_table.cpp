@@ -109,15 +109,15 @@ std::string routers_text(const Json& routers, double now_seconds, bool colour) {
 }
 
 std::string services_text(const Json& services, bool colour) {
-  TextTable table(
-      {"VIRTUAL SERVICE", "SERVICE", "SCHEDULER", "REAL SERVER", "METHOD", "WEIGHT", "ALIVE", "CONNECTIONS", "CHECK"});
+  TextTable table({"VIRTUAL SERVICE", "SERVICE", "SCHEDULER", "MASQUERADE", "REAL SERVER", "METHOD", "WEIGHT", "ALIVE",
+                   "CONNECTIONS", "CHECK"});
   for (const Json& service : services) {
     const std::string name = service.at("fwmark").is_number()
                                  ? fmt::format("fwmark {}", service.at("fwmark").get<std::uint32_t>())
                                  : fmt::format("{} {}:{}", service.at("protocol").get<std::string>(),
                                                service.at("address").get<std::string>(), service.at("port").get<int>());
     std::vector<std::string> head = {name, text_or(service.at("service"), "-"),
-                                     service.at("scheduler").get<std::string>()};
+                                     service.at("scheduler").get<std::string>(), service.value("masquerade", "-")};
     if (service.at("real_servers").empty()) {
       head.emplace_back("(none)");
       table.add(std::move(head), yellow);
@@ -125,7 +125,7 @@ std::string services_text(const Json& services, bool colour) {
     }
     for (const Json& server : service.at("real_servers")) {
       const bool alive = server.at("alive").get<bool>();
-      std::vector<std::string> cells = std::exchange(head, {"", "", ""});
+      std::vector<std::string> cells = std::exchange(head, {"", "", "", ""});
       for (std::string& cell : std::vector<std::string>{
                fmt::format("{}:{}", server.at("address").get<std::string>(), server.at("port").get<int>()),
                server.at("method").get<std::string>(), std::to_string(server.at("weight").get<int>()),
@@ -139,6 +139,19 @@ std::string services_text(const Json& services, bool colour) {
     }
   }
   return table.text(colour);
+}
+
+// How replies find their way back; empty: nothing is masqueraded. A running instance of an older version says nothing.
+std::string return_path_text(const Json& all) {
+  const auto path = all.find("return_path");
+  if (path == all.end() || !path->at("way").is_string()) return {};
+  std::string text = fmt::format("masquerading by {}: {} virtual services", path->at("way").get<std::string>(),
+                                 path->at("services").get<std::uint64_t>());
+  std::string networks;
+  for (const Json& network : path->at("networks"))
+    networks += (networks.empty() ? "" : ", ") + network.get<std::string>();
+  if (!networks.empty()) text += fmt::format("; auto leaves out {}", networks);
+  return text + (path->at("in_place").get<bool>() ? "\n" : "; NOT IN PLACE\n");
 }
 
 std::string problems_text(const Json& problems, bool colour) {
@@ -165,6 +178,7 @@ std::string table_text(const Json& all, double now_seconds, bool colour) {
   out += "\n" + (all.at("virtual_routers").empty() ? std::string("no virtual routers are configured\n")
                                                    : routers_text(all.at("virtual_routers"), now_seconds, colour));
   if (!all.at("virtual_services").empty()) out += "\n" + services_text(all.at("virtual_services"), colour);
+  if (const std::string path = return_path_text(all); !path.empty()) out += "\n" + path;
   return out;
 }
 
