@@ -166,7 +166,8 @@ void read_endpoint(const JsonField& field, EndpointSlice& slice) {
                              .ready = conditions.member("ready").flag(true),
                              .serving = conditions.member("serving").flag(true),
                              .terminating = conditions.member("terminating").flag(false),
-                             .is_pod = names_a_pod(field)});
+                             .is_pod = names_a_pod(field),
+                             .node_name = field.member("nodeName").text()});
 }
 
 EndpointSlice read_endpoint_slice(const JsonField& root, const JsonField& metadata) {
@@ -198,8 +199,12 @@ void read_subset(const JsonField& field, const std::string& service, Endpoints& 
       if (!ip.present()) ip.fail("missing");
       const auto address = ip.address();
       if (!address) return;
-      slices[address->is_v4() ? 0 : 1].endpoints.push_back(
-          {.address = *address, .ready = ready, .serving = ready, .terminating = false, .is_pod = names_a_pod(entry)});
+      slices[address->is_v4() ? 0 : 1].endpoints.push_back({.address = *address,
+                                                            .ready = ready,
+                                                            .serving = ready,
+                                                            .terminating = false,
+                                                            .is_pod = names_a_pod(entry),
+                                                            .node_name = entry.member("nodeName").text()});
     });
   };
   add(field.member("addresses"), true);

@@ -152,7 +152,7 @@ void append_ports(std::string& to, const std::vector<EndpointPort>& ports) {
 constexpr std::string_view a_pod = R"({"kind":"Pod"})";
 
 void append_endpoint(std::string& to, const Endpoint& endpoint) {
-  const auto& [address, ready, serving, terminating, is_pod] = endpoint;
+  const auto& [address, ready, serving, terminating, is_pod, node_name] = endpoint;
   Braces object(to);
   object.member("addresses").append("[\"").append(address.to_string()).append("\"]");
   if (!ready || !serving || terminating) {
@@ -162,6 +162,7 @@ void append_endpoint(std::string& to, const Endpoint& endpoint) {
     if (terminating) conditions.member("terminating").append("true");
   }
   if (is_pod) object.member("targetRef").append(a_pod);
+  if (!node_name.empty()) object.text("nodeName", node_name);
 }
 
 void append(Body& body, const EndpointSlice& slice) {
@@ -189,6 +190,7 @@ void append(Body& body, const Endpoints& value) {
         Braces object(addresses.next());
         object.text("ip", endpoint.address.to_string());
         if (endpoint.is_pod) object.member("targetRef").append(a_pod);
+        if (!endpoint.node_name.empty()) object.text("nodeName", endpoint.node_name);
       }
     }
     append_ports(subset.member("ports"), slice.ports);

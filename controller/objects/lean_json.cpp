@@ -58,9 +58,10 @@ constexpr Kept service_spec[] = {{"type"},
                                  {"publishNotReadyAddresses"}};
 
 constexpr Kept conditions[] = {{"ready"}, {"serving"}, {"terminating"}};
-constexpr Kept slice_endpoints[] = {{"addresses"}, {"conditions", conditions}, {"targetRef", target_reference}};
+constexpr Kept slice_endpoints[] = {
+    {"addresses"}, {"conditions", conditions}, {"targetRef", target_reference}, {"nodeName"}};
 
-constexpr Kept subset_address[] = {{"ip"}, {"targetRef", target_reference}};
+constexpr Kept subset_address[] = {{"ip"}, {"targetRef", target_reference}, {"nodeName"}};
 constexpr Kept subsets[] = {{"addresses", subset_address}, {"notReadyAddresses", subset_address}, {"ports", ports}};
 
 constexpr Kept node_spec[] = {{"podCIDR"}, {"podCIDRs"}};

@@ -81,7 +81,8 @@ struct Endpoint {
   bool ready = true;
   bool serving = true;
   bool terminating = false;
-  bool is_pod = false;  // targetRef names a Pod; an endpoint written by hand may be any host
+  bool is_pod = false;         // targetRef names a Pod; an endpoint written by hand may be any host
+  std::string node_name = {};  // the Node it runs on; empty: not said
   bool operator==(const Endpoint&) const = default;
 };
 

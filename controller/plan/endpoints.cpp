@@ -46,7 +46,8 @@ void sort_unique(std::vector<RealServerPlan>& servers) {
 }  // namespace
 
 EndpointChoice choose_endpoints(const objects::Service& service, const ServicePort& port,
-                                const std::vector<const EndpointSlice*>& slices, Family family) {
+                                const std::vector<const EndpointSlice*>& slices, Family family,
+                                const std::string& own_node) {
   std::vector<RealServerPlan> ready;
   std::vector<RealServerPlan> leaving;
   std::size_t matching = 0;
@@ -58,7 +59,8 @@ EndpointChoice choose_endpoints(const objects::Service& service, const ServicePo
       if (!number) continue;
       matching += slice->endpoints.size();
       for (const auto& endpoint : slice->endpoints) {
-        const RealServerPlan server{.address = endpoint.address, .port = *number, .weight = 1};
+        const bool is_here = !own_node.empty() && endpoint.node_name == own_node;
+        const RealServerPlan server{.address = endpoint.address, .port = *number, .weight = 1, .on_this_node = is_here};
         if (endpoint.ready || service.publish_not_ready_addresses) ready.push_back(server);
         if (!endpoint.ready && endpoint.serving && endpoint.terminating) leaving.push_back(server);
       }

@@ -20,6 +20,7 @@ struct Work {
   const objects::Service& service;
   ServiceOptions options;
   std::vector<const objects::EndpointSlice*> slices;
+  const std::string& own_node;
   Forwarding& result;
 
   void remark(Severity severity, std::string message) { result.remarks.push_back({severity, std::move(message)}); }
@@ -54,7 +55,7 @@ HealthCheck check_of(const HealthCheck& check, Protocol protocol) {
 // One port on the addresses of one family.
 void plan_port(Work& work, const objects::ServicePort& port, const std::vector<IpAddress>& addresses) {
   if (addresses.empty()) return;
-  auto choice = choose_endpoints(work.service, port, work.slices, addresses.front().family());
+  auto choice = choose_endpoints(work.service, port, work.slices, addresses.front().family(), work.own_node);
   if (choice.real_servers.empty()) {
     work.remark(Severity::warning, fmt::format("port {} of Service {}: {}: the address is held, the port not forwarded",
                                                port_name(port), work.reference.to_string(), choice.why_none));
@@ -68,6 +69,7 @@ void plan_port(Work& work, const objects::ServicePort& port, const std::vector<I
     planned->key = {.address = address, .port = port.port, .protocol = port.protocol};
     planned->service = work.reference.to_string();
     planned->method = method;
+    planned->masquerade = work.options.masquerade;
     planned->scheduler = work.options.scheduler;
     planned->persistence_seconds = work.options.persistence_seconds;
     planned->check = check_of(work.options.check, port.protocol);
@@ -142,6 +144,7 @@ void plan_service(const std::vector<IpAddress>& addresses, const ServiceReferenc
             .service = *service,
             .options = service_options(reference, *service),
             .slices = snapshot.slices(name),
+            .own_node = snapshot.own_node(),
             .result = result};
   for (auto& remark : work.options.remarks) result.remarks.push_back(std::move(remark));
   if (!settle_method(work, snapshot.options())) return;

@@ -93,9 +93,7 @@ class Search {
 
 bool Search::find_node() {
   const auto* pod = snapshot_.own_pod();
-  name_ = !options_.node_name.empty()                 ? options_.node_name
-          : pod != nullptr && !pod->node_name.empty() ? pod->node_name
-                                                      : options_.host_name;
+  name_ = snapshot_.own_node_name();
   object_ = "Node " + name_;
   const auto found = snapshot_.nodes().find(name_);
   if (found != snapshot_.nodes().end()) {

@@ -29,6 +29,18 @@ std::string_view to_string(Method method) {
   return "?";
 }
 
+std::string_view to_string(Masquerade masquerade) {
+  switch (masquerade) {
+    case Masquerade::automatic:
+      return "auto";
+    case Masquerade::always:
+      return "always";
+    case Masquerade::never:
+      return "never";
+  }
+  return "?";
+}
+
 std::string VirtualServiceKey::to_string() const {
   return address.is_v4() ? fmt::format("{} {}:{}", vipkeeper::to_string(protocol), address.to_string(), port)
                          : fmt::format("{} [{}]:{}", vipkeeper::to_string(protocol), address.to_string(), port);

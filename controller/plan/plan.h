@@ -84,10 +84,16 @@ struct VirtualServiceKey {
   auto operator<=>(const VirtualServiceKey&) const = default;
 };
 
+// Whether replies to a client find their way back: only where they do not, always, or never by our doing.
+enum class Masquerade : std::uint8_t { automatic, always, never };
+// "auto", "always", "never"
+std::string_view to_string(Masquerade masquerade);
+
 struct RealServerPlan {
   IpAddress address;
   std::uint16_t port = 0;
   int weight = 1;
+  bool on_this_node = false;
   auto operator<=>(const RealServerPlan&) const = default;
 };
 
@@ -95,6 +101,7 @@ struct VirtualServicePlan {
   VirtualServiceKey key;
   std::string service;  // "default/web"
   Method method = Method::masquerade;
+  Masquerade masquerade = Masquerade::automatic;  // of method masquerade only
   std::string scheduler = "wlc";
   std::uint32_t persistence_seconds = 0;     // 0: none
   HealthCheck check;                         // of type tcp or none

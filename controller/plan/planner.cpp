@@ -126,6 +126,10 @@ void Planner::find_dirty(const Touched& touched, bool subnets_changed, Step& ste
       step.judge.insert(at->second.begin(), at->second.end());
     }
   }
+  // Which endpoints are here is another question now.
+  if (touched.own_node) {
+    for (const auto& [key, state] : entries_) step.forward.insert(key);
+  }
   for (const auto& service : touched.services) {
     const auto found = entries_of_service_.find(service);
     if (found != entries_of_service_.end()) step.forward.insert(found->second.begin(), found->second.end());

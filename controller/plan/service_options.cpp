@@ -45,7 +45,7 @@ void take_annotations(const ServiceReference& reference, const objects::Service&
 }
 
 // What the engine cannot do yet is left out, and said.
-void settle(const ServiceReference& reference, const ServiceSays& says, ServiceOptions& options) {
+void settle(const ServiceReference& reference, ServiceOptions& options) {
   const auto type = options.check.type;
   if (type != CheckType::tcp && type != CheckType::none) {
     options.check = {};
@@ -53,12 +53,6 @@ void settle(const ServiceReference& reference, const ServiceSays& says, ServiceO
         {Severity::error, fmt::format("health check {} of Service {} is not available yet: TCP ports are checked by a "
                                       "connection instead, others not at all; write tcp or none",
                                       to_string(type), reference.to_string())});
-  }
-  if (says.masquerade == Masquerade::always) {
-    options.remarks.push_back(
-        {Severity::error, fmt::format("masquerade always of Service {} is not available yet: left out, the rest is "
-                                      "served; masquerade on the nodes, or write auto",
-                                      reference.to_string())});
   }
 }
 
@@ -72,7 +66,8 @@ ServiceOptions service_options(const ServiceReference& reference, const objects:
   options.scheduler = says.scheduler.value_or(options.scheduler);
   options.persistence_seconds = says.persistence_seconds.value_or(service.affinity_seconds.value_or(0));
   options.check = says.check.value_or(options.check);
-  settle(reference, says, options);
+  options.masquerade = says.masquerade.value_or(options.masquerade);
+  settle(reference, options);
   return options;
 }
 

@@ -22,6 +22,7 @@ struct ServiceOptions {
   Method method = Method::masquerade;
   std::string scheduler = "wlc";
   std::uint32_t persistence_seconds = 0;
+  Masquerade masquerade = Masquerade::automatic;
   HealthCheck check;
   std::vector<Remark> remarks;  // annotations that were not taken, and what is not available yet
 };

@@ -22,9 +22,6 @@ class Complaints {
   std::vector<std::string> list_;
 };
 
-// Whether replies to a client find their way back: only where they do not, always, or never by our doing.
-enum class Masquerade : std::uint8_t { automatic, always, never };
-
 // What an entry, or a Service's annotations, say of how the Service is served; what is not said is left to the next in
 // precedence.
 struct ServiceSays {

@@ -68,7 +68,7 @@ std::vector<IpAddress> addresses_of(const objects::Node* node) {
 
 }  // namespace
 
-Snapshot::Snapshot(PlanOptions options) : options_(std::move(options)) {}
+Snapshot::Snapshot(PlanOptions options) : options_(std::move(options)), own_node_(own_node_name()) {}
 
 void Snapshot::apply(const ObjectChange& change, Touched& touched) {
   switch (change.key.kind) {
@@ -81,10 +81,31 @@ void Snapshot::apply(const ObjectChange& change, Touched& touched) {
     case objects::Kind::endpoints:
       return apply_endpoints(change, touched);
     case objects::Kind::node:
-      return apply_node(change, touched);
+      apply_node(change, touched);
+      return update_own_node(touched);
     case objects::Kind::pod:
-      return apply_pod(change, touched);
+      apply_pod(change, touched);
+      return update_own_node(touched);
   }
+}
+
+std::string Snapshot::own_node_name() const {
+  if (!options_.node_name.empty()) return options_.node_name;
+  return own_pod_ != nullptr && !own_pod_->node_name.empty() ? own_pod_->node_name : options_.host_name;
+}
+
+void Snapshot::update_own_node(Touched& touched) {
+  std::string name = own_node_name();
+  if (options_.node_ip && !nodes_.contains(name)) {
+    const auto found = std::ranges::find_if(nodes_, [&](const auto& entry) {
+      const auto addresses = addresses_of(entry.second.get());
+      return std::ranges::find(addresses, *options_.node_ip) != addresses.end();
+    });
+    if (found != nodes_.end()) name = found->first;
+  }
+  if (name == own_node_) return;
+  own_node_ = std::move(name);
+  touched.own_node = true;
 }
 
 void Snapshot::apply_config_map(const ObjectChange& change, Touched& touched) {

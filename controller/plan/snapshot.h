@@ -17,6 +17,7 @@ namespace vipkeeper::plan {
 struct Touched {
   bool config_map = false;
   bool nodes = false;              // Nodes or the own pod
+  bool own_node = false;           // which Node this is
   std::set<std::string> services;  // "default/web": the Service or its endpoints
   std::set<IpAddress> addresses;   // now used by a Node, a pod or a Service, or no longer
   std::vector<IpPrefix> ranges;    // now a Node's pods', or no longer
@@ -48,6 +49,11 @@ class Snapshot {
   [[nodiscard]] const std::map<std::string, std::shared_ptr<const objects::Node>>& nodes() const { return nodes_; }
   // The own pod; null: not in a pod or not seen yet.
   [[nodiscard]] const objects::Pod* own_pod() const { return own_pod_.get(); }
+  // The name of the Node this is, as far as it can be told: by --node-name, the own pod or the host's name, or by
+  // --node-ip where no Node has that name.
+  [[nodiscard]] const std::string& own_node() const { return own_node_; }
+  // The same without asking whether there is such a Node.
+  [[nodiscard]] std::string own_node_name() const;
   // Whose an address is that a VIP must not be: "Node node1", "Service default/web", "a pod"; empty: nobody's.
   [[nodiscard]] std::string user_of(const IpAddress& address) const;
   // The Node whose podCIDRs hold the address; empty: none.
@@ -60,6 +66,7 @@ class Snapshot {
   void apply_endpoints(const objects::ObjectChange& change, Touched& touched);
   void apply_node(const objects::ObjectChange& change, Touched& touched);
   void apply_pod(const objects::ObjectChange& change, Touched& touched);
+  void update_own_node(Touched& touched);
   [[nodiscard]] bool watched(const std::string& name_space) const;
 
   using Addresses = std::vector<IpAddress>;
@@ -76,6 +83,7 @@ class Snapshot {
   std::unordered_map<std::string, std::shared_ptr<const objects::Endpoints>> endpoints_;
   std::map<std::string, std::shared_ptr<const objects::Node>> nodes_;
   std::shared_ptr<const objects::Pod> own_pod_;
+  std::string own_node_;
   std::unordered_map<std::string, std::shared_ptr<const objects::Pod>> pods_;  // for their addresses
   std::unordered_map<IpAddress, std::set<std::string>> owners_;                // Nodes and Services
   std::unordered_map<IpAddress, std::uint32_t> pod_addresses_;                 // how many endpoints and pods

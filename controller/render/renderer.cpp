@@ -4,9 +4,10 @@
 // do with a template that is refused (go on with the built-in one, and say so).
 //
 // The text is the contract between the halves of the program: what is shown is what the engine runs, and a keepalived
-// would take it without a complaint. It has the original's structure (instance `vips`, BACKUP with nopreempt, TCP_CHECK
-// with 3 s, delay_loop 5), without what keepalived ignored with a warning there: the track_interface of the own
-// interface, a second notify, vrrp_iptables, a TCP check of what is not TCP.
+// would take it too, with a complaint about the two words it does not have (masquerade, on_this_node). It has the
+// original's structure (instance `vips`, BACKUP with nopreempt, TCP_CHECK with 3 s, delay_loop 5), without what
+// keepalived ignored with a warning there: the track_interface of the own interface, a second notify, vrrp_iptables, a
+// TCP check of what is not TCP.
 //
 // Fragments. "0/globals" once, "1/vrrp/vips" while there is a VIP, one "2/vs/..." a virtual service, in numerical order
 // of address and port. A fragment that renders to the text it had is no change. Each is an own file to the parser, so
@@ -90,6 +91,9 @@ Values values_of(const plan::VirtualServicePlan& service) {
   values.text("protocol", upper(service.key.protocol));
   values.text("scheduler", service.scheduler);
   values.text("method", std::string(plan::to_string(service.method)));
+  // Of DR and TUN the reply never comes back this way.
+  const bool masquerades = service.method == plan::Method::masquerade && service.masquerade != plan::Masquerade::never;
+  values.optional_text("masquerade", masquerades ? std::string(plan::to_string(service.masquerade)) : std::string());
   const auto persistence = service.persistence_seconds;
   values.optional_text("persistence", persistence == 0 ? std::string() : std::to_string(persistence));
   const auto& check = service.check;
@@ -107,6 +111,7 @@ Values values_of(const plan::VirtualServicePlan& service) {
     added.text("port", std::to_string(server.port));
     added.text("weight", std::to_string(server.weight));
     added.text("check_port", std::to_string(check.port != 0 ? check.port : server.port));
+    added.flag("on_this_node", server.on_this_node);
     added.flag("tcp_check", check.type == plan::CheckType::tcp);
   }
   values.list("real_servers", std::move(servers));

@@ -32,9 +32,9 @@ const std::map<std::string, Schema>& schemas() {
          {"addresses", {"address", "device", "untracked"}},
          {"excluded_addresses", {"address", "device", "untracked"}}}}},
       {"virtual_server.mustache",
-       {{"service", "address", "port", "protocol", "scheduler", "method", "persistence", "interval", "timeout",
-         "retries", "retry_delay"},
-        {{"real_servers", {"address", "port", "weight", "tcp_check", "check_port"}}}}},
+       {{"service", "address", "port", "protocol", "scheduler", "method", "masquerade", "persistence", "interval",
+         "timeout", "retries", "retry_delay"},
+        {{"real_servers", {"address", "port", "weight", "on_this_node", "tcp_check", "check_port"}}}}},
   };
   return all;
 }
