@@ -8,16 +8,19 @@ COPY . .
 RUN rm -rf build && scripts/build.sh release vipkeeper && strip build/vipkeeper
 
 FROM debian:bookworm-slim
-# The libraries that the program is linked to; kmod for the one modprobe of ip_vs; dumb-init as PID 1, because notify
-# scripts leave children behind that somebody has to reap. tests/house/test_image.py holds this list to the program.
+# The libraries that the program is linked to; kmod for the one modprobe of ip_vs; iptables for masquerading on kernels
+# without nftables; dumb-init as PID 1, because notify scripts leave children behind that somebody has to reap.
+# tests/house/test_image.py holds this list to the program.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
        ca-certificates \
        dumb-init \
+       iptables \
        kmod \
        libcpp-httplib0.11 \
        libcpprest2.10 \
        libfmt9 \
+       libnftables1 \
        libnl-3-200 \
        libnl-genl-3-200 \
        libprometheus-cpp-core1.0 \

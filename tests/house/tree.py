@@ -26,6 +26,7 @@ LIBRARIES = {
     "capng": r"cap-ng\.h",
     "boost": r"boost/",
     "curl": r"curl/",
+    "nftables": r"nftables/",
 }
 SYSTEM = {
     "threads": r"(thread|mutex|shared_mutex|condition_variable|future|atomic|semaphore|latch|barrier|stop_token|pthread\.h)$",

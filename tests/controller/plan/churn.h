@@ -150,7 +150,8 @@ class Churn {
                                   .ready = below(2) == 0,
                                   .serving = below(3) != 0,
                                   .terminating = below(3) == 0,
-                                  .is_pod = below(2) == 0});
+                                  .is_pod = below(2) == 0,
+                                  .node_name = "n" + std::to_string(below(3))});
     }
     return result;
   }
@@ -179,7 +180,7 @@ class Churn {
 
   objects::ObjectChange pod() {
     if (below(4) == 0) return gone(objects::Kind::pod, "default/me");
-    objects::Pod result{.node_name = "n1"};
+    objects::Pod result{.node_name = below(4) == 0 ? "n2" : "n1"};
     if (below(2) == 0) result.node_selector["type"] = "edge";
     if (below(3) == 0) result.addresses = {ip(vip())};
     return is("default/me", result);

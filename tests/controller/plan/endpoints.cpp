@@ -11,15 +11,16 @@ objects::Endpoint state(const std::string& address, bool is_ready, bool serving,
   return {.address = ip(address), .ready = is_ready, .serving = serving, .terminating = terminating};
 }
 
-// "10.2.0.5:80 10.2.0.6:80", or why there is none in brackets.
+// "10.2.0.5:80 10.2.0.6:80!" (the second on this node, "node1"), or why there is none in brackets.
 std::string chosen(const objects::Service& of, const std::vector<objects::EndpointSlice>& slices,
                    Family family = Family::ipv4) {
   std::vector<const objects::EndpointSlice*> pointers;
   for (const auto& each : slices) pointers.push_back(&each);
-  const auto choice = choose_endpoints(of, of.ports.front(), pointers, family);
+  const auto choice = choose_endpoints(of, of.ports.front(), pointers, family, "node1");
   std::string text;
   for (const auto& server : choice.real_servers) {
     text += (text.empty() ? "" : " ") + server.address.to_string() + ":" + std::to_string(server.port);
+    if (server.on_this_node) text += "!";
   }
   return text.empty() ? "[" + choice.why_none + "]" : text;
 }
@@ -72,6 +73,17 @@ TEST_CASE("an endpoint that is in two slices while it moves counts once", "[plan
   CHECK(chosen(http, {slice("web", ports, {ready("10.2.0.1"), ready("10.2.0.2")}),
                       slice("web", ports, {ready("10.2.0.2"), state("10.2.0.1", false, true, true)})}) ==
         "10.2.0.1:80 10.2.0.2:80");
+}
+
+TEST_CASE("an endpoint whose nodeName is the own node's is marked as being here", "[plan][endpoints][masquerade]") {
+  const auto on_node = [](const std::string& address, const std::string& node) {
+    auto endpoint = ready(address);
+    endpoint.node_name = node;
+    return endpoint;
+  };
+  const std::vector<objects::Endpoint> three = {on_node("10.2.0.1", "node1"), on_node("10.2.0.2", "node2"),
+                                                ready("10.2.0.3")};
+  CHECK(chosen(http, {slice("web", {on(80, "http")}, three)}) == "10.2.0.1:80! 10.2.0.2:80 10.2.0.3:80");
 }
 
 TEST_CASE("endpoints are of the VIP's family", "[plan][endpoints]") {

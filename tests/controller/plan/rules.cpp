@@ -369,22 +369,21 @@ TEST_CASE("options: entry, then annotation, then the Service itself, then the de
        {"warning " + at +
         "annotation vipkeeper.io/persistence of Service default/one: \"soon\" is no duration of up to 31 "
         "days like 90s, 30m, 1h or seconds; left out"}},
-      {", masquerade: never", {}, {}, "NAT wlc default/one -> 10.2.0.5:80", {}},
+      {", masquerade: never", {}, {}, "NAT wlc masquerade never default/one -> 10.2.0.5:80", {}},
       {", masquerade: auto", {{"masquerade", "always"}}, {}, "NAT wlc default/one -> 10.2.0.5:80", {}},
       {", masquerade: always",
+       {{"masquerade", "never"}},
        {},
-       {},
-       "NAT wlc default/one -> 10.2.0.5:80",
-       {"error " + at +
-        "masquerade always of Service default/one is not available yet: left out, the rest is served; "
-        "masquerade on the nodes, or write auto"}},
+       "NAT wlc masquerade always default/one -> 10.2.0.5:80",
+       {}},
+      {"", {{"masquerade", "always"}}, {}, "NAT wlc masquerade always default/one -> 10.2.0.5:80", {}},
       {"",
-       {{"masquerade", "always"}},
+       {{"masquerade", "yes"}},
        {},
        "NAT wlc default/one -> 10.2.0.5:80",
-       {"error " + at +
-        "masquerade always of Service default/one is not available yet: left out, the rest is served; "
-        "masquerade on the nodes, or write auto"}},
+       {"warning " + at +
+        "annotation vipkeeper.io/masquerade of Service default/one: \"yes\" is none of auto, always and never; left "
+        "out"}},
   };
   for (const auto& row : rows) {
     INFO(row.entry);

@@ -50,7 +50,9 @@ std::string text_of(const plan::PlanChange& change) {
 }
 
 TEST_CASE("the whole text of a plan with NAT and multicast", "[render][golden]") {
-  CHECK(text_of(with(vips(), {web()})) == R"(global_defs {
+  auto service = web();
+  service.real_servers[0].on_this_node = true;
+  CHECK(text_of(with(vips(), {service})) == R"(global_defs {
   vrrp_version 3
   script_user root
   enable_script_security
@@ -74,9 +76,11 @@ virtual_server 10.4.0.50 80 {
   delay_loop 5
   lvs_sched wlc
   lvs_method NAT
+  masquerade auto
   protocol TCP
   real_server 10.2.68.5 8080 {
     weight 1
+    on_this_node
     TCP_CHECK {
       connect_port 8080
       connect_timeout 3

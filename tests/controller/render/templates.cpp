@@ -58,21 +58,21 @@ TEST_CASE("templates that are refused, with file, line, column and cause", "[ren
       {"globals.mustache", "{{>other}}", "template globals.mustache:1:1: partials ({{>other}}) are not available"},
       {"virtual_server.mustache", "{{weight}}",
        "template virtual_server.mustache:1:1: no value is named \"weight\" here; "
-       "there are: service, address, port, protocol, scheduler, method, "
+       "there are: service, address, port, protocol, scheduler, method, masquerade, "
        "persistence, interval, timeout, retries, retry_delay, real_servers"},
       {"virtual_server.mustache", "{{^real_servers}}{{weight}}{{/real_servers}}",
        "template virtual_server.mustache:1:18: no value is named \"weight\" here; there are: service, address, port, "
-       "protocol, scheduler, method, persistence, interval, timeout, retries, retry_delay, real_servers"},
+       "protocol, scheduler, method, masquerade, persistence, interval, timeout, retries, retry_delay, real_servers"},
       {"virtual_server.mustache", "{{#nobody}}x{{/nobody}}",
        "template virtual_server.mustache:1:1: no value is named \"nobody\" here; there are: service, address, port, "
-       "protocol, scheduler, method, persistence, interval, timeout, retries, retry_delay, real_servers"},
+       "protocol, scheduler, method, masquerade, persistence, interval, timeout, retries, retry_delay, real_servers"},
       {"virtual_server.mustache", "{{^nobody}}x{{/nobody}}",
        "template virtual_server.mustache:1:1: no value is named \"nobody\" here; there are: service, address, port, "
-       "protocol, scheduler, method, persistence, interval, timeout, retries, retry_delay, real_servers"},
+       "protocol, scheduler, method, masquerade, persistence, interval, timeout, retries, retry_delay, real_servers"},
       {"virtual_server.mustache", "{{service.name}}",
        "template virtual_server.mustache:1:1: no value is named \"service.name\" here; there are: service, address, "
        "port, "
-       "protocol, scheduler, method, persistence, interval, timeout, retries, retry_delay, real_servers"},
+       "protocol, scheduler, method, masquerade, persistence, interval, timeout, retries, retry_delay, real_servers"},
       {"keepalived.tmpl", "",
        "template keepalived.tmpl: there is no such template; there are globals.mustache, "
        "virtual_server.mustache, vrrp_instance.mustache"},

@@ -44,7 +44,9 @@ status::Snapshot example() {
   service.connections = 5;
   service.real_servers = {{"10.2.0.5", 8080, "masquerade", 1, true, false, "tcp: connected in 0.4 ms", 2, 1},
                           {"10.2.0.6", 8080, "masquerade", 0, false, false, "tcp: refused", 0, 0}};
+  service.masquerade = "auto";
   snapshot.virtual_services = {service};
+  snapshot.return_path = {"nftables", 1, {"10.2.1.0/24"}, true};
   snapshot.counters = {{"kernel_operations{kind=\"destination_add\"}", 4}, {"fragments_parsed", 9}};
   return snapshot;
 }
@@ -68,6 +70,22 @@ TEST_CASE("status --json has the contract's fields and types", "[report][interfa
   CHECK(service["fwmark"].is_null());
   CHECK(service["port"] == 80);
   CHECK(service["real_servers"][0]["check"] == "tcp: connected in 0.4 ms");
+  CHECK(service["masquerade"] == "auto");
+  CHECK(json["return_path"] ==
+        nlohmann::json{{"way", "nftables"}, {"services", 1}, {"networks", {"10.2.1.0/24"}}, {"in_place", true}});
+  CHECK(nlohmann::json::parse(report::status_json({}))["return_path"]["way"].is_null());
+}
+
+TEST_CASE("the status table says which way replies come back", "[report][masquerade]") {
+  const auto table = [](const status::ReturnPathStatus& path) {
+    auto snapshot = example();
+    snapshot.return_path = path;
+    return report::status_table(report::status_json(snapshot), 1'700'000'060.0, false).value();
+  };
+  CHECK(table({"nftables", 1, {"10.2.1.0/24"}, true})
+            .ends_with("\nmasquerading by nftables: 1 virtual services; auto leaves out 10.2.1.0/24\n"));
+  CHECK(table({"iptables", 3, {}, false}).ends_with("\nmasquerading by iptables: 3 virtual services; NOT IN PLACE\n"));
+  CHECK(table({}).find("masquerading by") == std::string::npos);
 }
 
 TEST_CASE("a name that is no UTF-8 does not cost the whole status", "[report]") {

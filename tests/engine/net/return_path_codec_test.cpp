@@ -1,6 +1,6 @@
 // What the two ways of making the rules send and understand; that a kernel takes it is the lab's to show.
 
-#include <linux/netfilter.h>
+#include <arpa/inet.h>
 #include <linux/netfilter/ipset/ip_set.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>

@@ -13,9 +13,9 @@ FamilyRules random_rules(std::mt19937& random) {
   FamilyRules rules;
   rules.scaffold = static_cast<Scaffold>(random() % 3);
   if (rules.scaffold == Scaffold::absent) return rules;
-  for (unsigned i = random() % 6; i > 0; --i)
+  for (auto i = random() % 6; i > 0; --i)
     rules.services[web(static_cast<std::uint16_t>(80 + random() % 8))] = static_cast<Masquerade>(random() % 2);
-  for (unsigned i = random() % 3; i > 0; --i) rules.near.insert(network(random() % 4));
+  for (auto i = random() % 3; i > 0; --i) rules.near.insert(network(static_cast<std::uint32_t>(random() % 4)));
   return rules;
 }
 
@@ -29,7 +29,7 @@ TEST_CASE("a plan turns whatever is there into what is desired, and then is empt
   for (int round = 0; round < 3000; ++round) {
     CAPTURE(round);
     const FamilyRules actual = random_rules(random), desired = desirable(random_rules(random));
-    const FamilyRules after = apply(actual, plan(actual, desired));
+    const FamilyRules after = return_path::apply(actual, plan(actual, desired));
     REQUIRE(after == desired);
     REQUIRE(plan(after, desired).empty());
   }
@@ -44,7 +44,7 @@ TEST_CASE("a plan of what changed is the plan of everything", "[masquerade][plan
     std::set<ServicePort> changed;
     for (const auto& [service, masquerade] : actual.services) changed.insert(service);
     for (const auto& [service, masquerade] : desired.services) changed.insert(service);
-    REQUIRE(apply(actual, plan(actual, desired, changed)) == desired);
+    REQUIRE(return_path::apply(actual, plan(actual, desired, changed)) == desired);
   }
 }
 
