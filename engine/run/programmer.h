@@ -14,15 +14,13 @@
 #include "engine/config/config.h"
 #include "engine/ipvs/reconciler.h"
 #include "engine/run/ownership.h"
+#include "engine/run/virtual_servers.h"
 #include "engine/status/snapshot.h"
 
 namespace vipkeeper::run {
 
 enum class LogLevel { info, warning, error };
 using Log = std::function<void(LogLevel level, const std::string& line)>;
-
-// Virtual servers that changed; null: removed.
-using VirtualServers = std::map<config::VirtualServerKey, std::shared_ptr<const config::VirtualServer>>;
 
 struct ProgrammingCounters {
   // In the order of ipvs::Operation's alternatives; what the kernel acknowledged.

@@ -137,11 +137,6 @@ class ProgrammingLoop::Worker {
   std::uint64_t applied_ = 0;
 };
 
-ProgrammingLoop::Input ProgrammingLoop::merge(Input older, Input newer) {
-  for (auto& [key, server] : newer.servers) older.servers.insert_or_assign(key, std::move(server));
-  return {std::move(older.servers), older.complete || newer.complete, newer.number};
-}
-
 Result<std::unique_ptr<ProgrammingLoop>> ProgrammingLoop::start(ProgrammingLoopOptions options) {
   auto loop = net::EventLoop::create();
   if (!loop) return std::unexpected(loop.error().with_context("starting the programming thread"));

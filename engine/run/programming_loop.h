@@ -66,11 +66,6 @@ class ProgrammingLoop {
   void stop(bool delete_services = true);
 
  private:
-  struct Input {
-    VirtualServers servers;
-    bool complete = false;
-    std::uint64_t number = 0;
-  };
   struct Told {
     ProgrammingCounters counters;
     std::vector<status::Problem> problems;
@@ -79,12 +74,11 @@ class ProgrammingLoop {
   using Statuses = std::shared_ptr<const std::vector<status::VirtualServiceStatus>>;
 
   ProgrammingLoop(std::unique_ptr<net::EventLoop> loop, ProgrammingLoopOptions options);
-  static Input merge(Input older, Input newer);
   void run();
 
   std::unique_ptr<net::EventLoop> loop_;
   mutable Heartbeat heartbeat_;
-  LatestQueue<Input> inputs_;  // configuration -> programming
+  LatestQueue<ServerInput> inputs_;  // configuration -> programming
   std::atomic<std::uint64_t> submitted_{0};
   std::atomic<std::uint64_t> settled_at_{0};  // number of the input that the kernel shows; 0: none
   Published<Told> told_;

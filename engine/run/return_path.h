@@ -15,6 +15,7 @@
 #include "engine/return_path/near.h"
 #include "engine/return_path/rules.h"
 #include "engine/run/programmer.h"
+#include "engine/run/virtual_servers.h"
 #include "engine/status/snapshot.h"
 
 namespace vipkeeper::run {

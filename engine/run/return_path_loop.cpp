@@ -66,11 +66,6 @@ ReturnPathDoors kernel_return_path(const std::string& run_dir) {
   return doors;
 }
 
-ReturnPathLoop::Input ReturnPathLoop::merge(Input older, Input newer) {
-  for (auto& [key, server] : newer.servers) older.servers.insert_or_assign(key, std::move(server));
-  return {std::move(older.servers), older.complete || newer.complete, newer.number};
-}
-
 Result<std::unique_ptr<ReturnPathLoop>> ReturnPathLoop::start(ReturnPathDoors doors) {
   auto loop = net::EventLoop::create();
   if (!loop) return std::unexpected(loop.error().with_context("starting the return-path thread"));

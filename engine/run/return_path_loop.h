@@ -43,11 +43,6 @@ class ReturnPathLoop {
   void stop(bool remove_rules = true);
 
  private:
-  struct Input {
-    VirtualServers servers;
-    bool complete = false;
-    std::uint64_t number = 0;
-  };
   struct Told {
     status::ReturnPathStatus status;
     std::vector<status::Problem> problems;
@@ -55,13 +50,12 @@ class ReturnPathLoop {
   };
 
   ReturnPathLoop(std::unique_ptr<net::EventLoop> loop, ReturnPathDoors doors);
-  static Input merge(Input older, Input newer);
   void run();
   void work(ReturnPath& rules, net::Timer& timer, int& watched);
 
   std::unique_ptr<net::EventLoop> loop_;
-  LatestQueue<Input> inputs_;  // configuration -> return path
-  ReturnPathDoors doors_;      // the thread's
+  LatestQueue<ServerInput> inputs_;  // configuration -> return path
+  ReturnPathDoors doors_;            // the thread's
   std::atomic<std::uint64_t> submitted_{0};
   std::atomic<std::uint64_t> settled_at_{0};  // number of the input that the kernel shows; 0: none
   std::uint64_t applied_ = 0;                 // the thread's
