@@ -30,31 +30,36 @@ def taken_at(place):
 
 
 class Paths:
-    """The lab: node1 is the holder, web-1 on it is the endpoint here, web-2 the one there, edge that on the segment."""
+    """The lab: every node runs vipkeeper and node1 is the holder; web-1 on it is the endpoint here, web-2 on node2 the one there,
+    edge that on the segment."""
 
     def __init__(self, lab):
         self.lab = lab
         served = dict(tcp=PORTS, udp=PORTS, sctp=PORTS)
         site = RoutedSite(lab, direct_routing=lambda node: taken_at(PLACES[node - 1]) if node <= 2 else (), **served)
-        self.holder, _, other = site.nodes
+        self.holder, _, backup = site.nodes
         edge = site.add_edge(taken_at("segment"), **served)
         self.holder.serve("node1", addresses=[*bare(lan_address(11)), *taken_at("host")], **served)
         self.endpoints = dict(zip(PLACES, (site.pods[0], site.pods[1], edge, self.holder)))
-        self.clients = dict(zip(CLIENTS, (site.client, site.far_client, self.holder, other, *site.idle_pods[:2])))
+        self.clients = dict(zip(CLIENTS, (site.client, site.far_client, self.holder, backup, *site.idle_pods[:2])))
         for endpoint in self.endpoints.values():
             unpack_tunnels(endpoint)
         for host in lab.hosts.values():
             host.sysctl("net.sctp.rto_initial", 500)
-        self.holder.start_engine(self.text())
-        self.holder.wait_ready()
+        for number, node in enumerate(site.nodes, 1):
+            node.start_engine(self.text(number))
+        for node in site.nodes:
+            node.wait_ready()
         vips = [[vip(method, place, family) for method in METHODS for place in PLACES] for family in FAMILIES]
         for address in vips[1]:  # vipkeeper does not hold IPv6 addresses yet
             self.holder.add_address(f"{address}/128", "eth0", preferred=False)
-        wait_until(lambda: {f"{address}/32" for address in vips[0]} <= self.holder.addresses()["eth0"], 20, "every VIP held")
+        for address in vips[0]:
+            lab.wait_for_holder(address, self.holder.name)
 
-    def text(self):
-        """The configuration of the holder: a VIP for each method and place."""
-        parts = [vrrp_text(100, [vip(method, place, "ipv4") for method in METHODS for place in PLACES])]
+    def text(self, node):
+        """The configuration of a node, by its number: a VIP for each method and place."""
+        parts = [vrrp_text(110 - node, [vip(method, place, "ipv4") for method in METHODS for place in PLACES])]
+        on_this_node = {1: ("here", "host"), 2: ("there",)}.get(node, ())
         for method, name in METHODS.items():
             for place, endpoint in self.endpoints.items():
                 for protocol, family in WIRES:
@@ -62,7 +67,7 @@ class Paths:
                     parts.append(virtual_server_text(
                         vip(method, place, family), PORTS[0], [(address, PORTS[1] if name == "NAT" else PORTS[0])],
                         protocol=protocol.upper(), method=name, check=None, masquerade=method if name == "NAT" else None,
-                        here=[address] if place in ("here", "host") else []))
+                        here=[address] if place in on_this_node else []))
         return "".join(parts)
 
     def address_of(self, place, family):

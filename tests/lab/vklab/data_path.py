@@ -14,12 +14,13 @@ FAMILIES = ("ipv4", "ipv6")
 
 # own: the client's own address; node: the holder's address towards the endpoint; vip: the VIP; -: no answer comes.
 # The places: a pod on the holder, a pod on another node, a host on the nodes' segment, the holder itself.
+# The client `node` is one that runs vipkeeper and is not the holder.
 TABLE = """
                        here        there       segment     host
 auto    outside        own         node        node        own
 auto    routed         own         node        node        own
 auto    holder         vip         node        node        node
-auto    node           own         node        node        own
+auto    node           own         own         own         own
 auto    pod_on_holder  node        node        node        own
 auto    pod_elsewhere  own         node        node        own
 auto    itself         node        node        node
@@ -27,7 +28,7 @@ auto    itself         node        node        node
 always  outside        node        node        node        own
 always  routed         node        node        node        own
 always  holder         node        node        node        node
-always  node           node        node        node        own
+always  node           own         own         own         own
 always  pod_on_holder  node        node        node        own
 always  pod_elsewhere  node        node        node        own
 always  itself         node        node        node
@@ -35,7 +36,7 @@ always  itself         node        node        node
 never   outside        own         -           -           own
 never   routed         own         -           -           own
 never   holder         vip         vip         vip         vip
-never   node           own         -           -           own
+never   node           own         own         own         own
 never   pod_on_holder  -           own         own         own
 never   pod_elsewhere  own         -           -           own
 never   itself         -           -           -

@@ -64,9 +64,9 @@ class Lab:
         pod.settle(gateway, direct_routing, **served)
         return pod
 
-    def probe(self, client, address, port, interval=0.002):
+    def probe(self, client, address, port, interval=0.002, flows=1):
         """A running Probe whose first answer has come."""
-        probe = Probe(client, address, port, interval)
+        probe = Probe(client, address, port, interval, flows)
         self._closers.append(probe.close)
         wait_until(lambda: probe.answered, 20, f"an answer from {address}:{port} to {client.name}")
         return probe

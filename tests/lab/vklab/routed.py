@@ -14,6 +14,7 @@ numbers. A node takes a packet of its pods whose source is an address of its own
 """
 
 from .hosts import Network
+from .site import AnySite
 
 ROUTER, FAR_NET = ("192.0.2.1/24", "2001:db8::1/64"), ("198.51.100.0/24", "2001:db8:ff::/64")
 
@@ -34,11 +35,11 @@ def bare(addresses):
     return [address.split("/")[0] for address in addresses]
 
 
-class RoutedSite:
-    """`direct_routing(place)`: the VIPs that the pod of a node (its number) takes packets for."""
+class RoutedSite(AnySite):
+    """`direct_routing`: the VIPs that the pod of a node, by its number, takes packets for. `served`: the ports of all pods."""
 
-    def __init__(self, lab, nodes=3, direct_routing=lambda place: (), **served):
-        self.lab = lab
+    def __init__(self, lab, nodes=3, vips=(), direct_routing=lambda number: (), **served):
+        self.lab, self.vips = lab, vips
         self.lan, self.far = lab.add_network("lan"), lab.add_network("far")
         self.router = self._forward(lab.add_client(self.lan, lan_address(1), "router"))
         self._plug_in(self.router, self.far, far_address(1))
