@@ -142,3 +142,22 @@ def test_a_pod_that_does_not_unpack_ipip_gives_no_answer(paths):
         assert not any(question.answer for question in unanswered.values())
     finally:
         unpack_tunnels(endpoint)
+
+
+@pytest.mark.parametrize("way, host, interface, setting, wrong, right", [
+    ("dr-outside-here", "node1", "cni0", "accept_local", 0, 1), ("dr-outside-here", "node1", "cni0", "rp_filter", 1, 0),
+    ("tun-outside-there", "node2", "cni0", "rp_filter", 1, 0), ("tun-outside-there", "web-2", "tunl0", "rp_filter", 1, 0)],
+    ids=["dr-accept_local", "dr-rp_filter", "tun-rp_filter_of_the_node", "tun-rp_filter_of_the_pod"])
+def test_without_what_direct_routing_and_tunnels_ask_there_is_no_answer(paths, way, host, interface, setting, wrong, right):
+    name, host = f"net.ipv4.conf.{interface}.{setting}", paths.lab.hosts[host]
+    [way] = [one for one in WAYS if str(one) == way]
+
+    def answered():
+        return [question.answer is not None for (_, _, family), question in paths.ask([way], 1.5).items() if family == "ipv4"]
+
+    host.sysctl(name, wrong)
+    try:
+        assert answered() == [False] * 3
+    finally:
+        host.sysctl(name, right)
+    assert answered() == [True] * 3
