@@ -14,6 +14,7 @@ from vklab import Lab  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "ipvs: needs a kernel with IPVS (leave out with -m 'not ipvs' where there is none)")
+    config.addinivalue_line("markers", "masquerade: what must hold whichever way the rules of the return path are made")
 
 
 def pytest_addoption(parser):
@@ -51,5 +52,9 @@ def lab():
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if report.when == "call" and report.failed and isinstance(item.funcargs.get("lab"), Lab):
-        report.sections.append(("the lab's programs", item.funcargs["lab"].logs()))
+    if report.when == "call" and report.failed:
+        for one in item.funcargs.values():
+            one = one if isinstance(one, Lab) else getattr(one, "lab", None)  # of a site that outlives a test
+            if isinstance(one, Lab):
+                report.sections.append(("the lab's programs", one.logs()))
+                break

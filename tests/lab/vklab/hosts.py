@@ -37,6 +37,7 @@ class Host:
             # Kernels differ in these; the lab does not.
             self.sysctl("net.ipv4.conf.all.rp_filter", 0)
             self.sysctl("net.ipv4.conf.default.rp_filter", 0)
+            self.sysctl("net.ipv6.conf.default.accept_dad", 0)  # an address may be used at once
 
     def path(self, inside):
         """Where a path of the host's own (below /run, /etc/keepalived, /etc/haproxy) is for us."""
@@ -59,9 +60,10 @@ class Host:
             self.add_address(address, interface)
         return cable
 
-    def add_address(self, address, interface):
+    def add_address(self, address, interface, preferred=True):
+        """Not preferred: never chosen as the source of what is sent from here, as a virtual address should be (IPv6)."""
         with self.network():
-            self.netlink.add_address(socket.if_nametoindex(interface), address)
+            self.netlink.add_address(socket.if_nametoindex(interface), address, preferred)
 
     def delete_address(self, address, interface):
         with self.network():
@@ -107,9 +109,9 @@ class Host:
             raise AssertionError(f"{self.name}: {argv} ended {done.returncode}: {done.stdout}{done.stderr}")
         return done
 
-    def serve(self, name=None, tcp=(), udp=(), addresses=("",)):
+    def serve(self, name=None, tcp=(), udp=(), addresses=("",), sctp=()):
         """Answers under `name` (default: the host's) on these ports until closed."""
-        server = servers.Server(self, name or self.name, tcp, udp, addresses)
+        server = servers.Server(self, name or self.name, tcp, udp, addresses, sctp)
         self._servers.append(server)
         return server
 
@@ -143,7 +145,7 @@ class Host:
 
 
 class Network:
-    """One layer-2 segment: a bridge on the lab's switch host."""
+    """One layer-2 segment: a bridge on the lab's switch host; or on a node, for the pods of that node alone."""
 
     def __init__(self, switch, name):
         self.switch, self.name, self.bridge = switch, name, name

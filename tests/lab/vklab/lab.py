@@ -57,15 +57,16 @@ class Lab:
     def add_client(self, network, address, name="client"):
         return self._join(Host(self, name), network, address)
 
-    def add_pod(self, name, network, address, gateway=None, direct_routing=()):
-        """A pod that answers under its name. `direct_routing`: VIPs it takes packets for without announcing them."""
+    def add_pod(self, name, network, address, gateway=None, direct_routing=(), **served):
+        """A pod that answers under its name. `direct_routing`: VIPs it takes packets for without announcing them.
+        `served`: the ports it answers on, if other than Pod's; and the name it answers under, as `under`."""
         pod = self._join(Pod(self, name), network, address)
-        pod.settle(gateway, direct_routing)
+        pod.settle(gateway, direct_routing, **served)
         return pod
 
-    def probe(self, client, address, port, interval=0.002):
+    def probe(self, client, address, port, interval=0.002, flows=1):
         """A running Probe whose first answer has come."""
-        probe = Probe(client, address, port, interval)
+        probe = Probe(client, address, port, interval, flows)
         self._closers.append(probe.close)
         wait_until(lambda: probe.answered, 20, f"an answer from {address}:{port} to {client.name}")
         return probe
@@ -118,6 +119,9 @@ class Lab:
         return host
 
     def _join(self, host, network, address):
+        """`address`: one, or several of them."""
         self._add(host)
-        host.plug_in(network, address)
+        host.plug_in(network)
+        for one in [address] if isinstance(address, str) else address:
+            host.add_address(one, "eth0")
         return host

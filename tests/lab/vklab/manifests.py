@@ -42,18 +42,22 @@ def node(name, address):
                        "conditions": [{"type": "Ready", "status": "True"}]}}
 
 
-def service(name, ports, namespace="default", cluster_ip="None"):
-    """`ports`: (name, port, target port) or (name, port, target port, protocol)."""
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
+def service(name, ports, namespace="default", cluster_ip="None", **options):
+    """`ports`: (name, port, target port) or (name, port, target port, protocol). `options`: annotations vipkeeper.io/..."""
+    annotations = {"annotations": {f"vipkeeper.io/{option.replace('_', '-')}": text for option, text in options.items()}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, **(annotations if options else {})},
             "spec": {"clusterIP": cluster_ip, "ports": [
                 {"name": n, "port": port, "targetPort": target, "protocol": protocol[0] if protocol else "TCP"}
                 for n, port, target, *protocol in ports]}}
 
 
-def endpoint_slice(service_name, addresses, ports, namespace="default", suffix="1"):
-    """`addresses`: texts, or (text, conditions). `ports`: (name, port) or (name, port, protocol)."""
+def endpoint_slice(service_name, addresses, ports, namespace="default", suffix="1", nodes=None):
+    """`addresses`: texts, or (text, conditions). `ports`: (name, port) or (name, port, protocol). `nodes`: {address: its node}."""
     endpoints = [{"addresses": [a], "conditions": {"ready": True}} if isinstance(a, str) else
                  {"addresses": [a[0]], "conditions": a[1]} for a in addresses]
+    for endpoint in endpoints:
+        if name := (nodes or {}).get(endpoint["addresses"][0]):
+            endpoint["nodeName"] = name
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
             "metadata": {"name": f"{service_name}-{suffix}", "namespace": namespace,
                          "labels": {"kubernetes.io/service-name": service_name}},

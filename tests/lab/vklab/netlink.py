@@ -159,18 +159,20 @@ class Netlink:
 
     # Addresses and routes
 
-    def add_address(self, index, address):
-        self._change_address(RTM_NEWADDR, index, address, ACK | CREATE | EXCLUSIVE)
+    def add_address(self, index, address, preferred=True):
+        """Not preferred: with a preferred lifetime of 0, IFA_CACHEINFO."""
+        lifetimes = b"" if preferred else attribute(6, struct.pack("=IIII", 0, 0xFFFFFFFF, 0, 0))
+        self._change_address(RTM_NEWADDR, index, address, ACK | CREATE | EXCLUSIVE, lifetimes)
 
     def delete_address(self, index, address):
         self._change_address(RTM_DELADDR, index, address, ACK)
 
-    def _change_address(self, kind, index, address, flags):
+    def _change_address(self, kind, index, address, flags, more=b""):
         value = ipaddress.ip_interface(address)
         family = socket.AF_INET if value.version == 4 else socket.AF_INET6
         no_dad = 0 if value.version == 4 else 0x02
         body = struct.pack("=BBBBI", family, value.network.prefixlen, no_dad, 0, index)
-        self.request(kind, body + attribute(2, value.ip.packed) + attribute(1, value.ip.packed), flags)
+        self.request(kind, body + attribute(2, value.ip.packed) + attribute(1, value.ip.packed) + more, flags)
 
     def addresses(self):
         """All addresses here, as a set of (interface index, "address/prefix")."""
@@ -178,7 +180,8 @@ class Netlink:
 
     def add_route(self, destination, gateway=None, index=None, local=False):
         """A route to `destination` ("default" or a network) by a gateway or an interface; or a local one (answer to all)."""
-        route = ipaddress.ip_network("0.0.0.0/0" if destination == "default" else destination)
+        everything = "::/0" if gateway and ":" in gateway else "0.0.0.0/0"
+        route = ipaddress.ip_network(everything if destination == "default" else destination)
         family = socket.AF_INET if route.version == 4 else socket.AF_INET6
         table, scope, kind = (255, 254, 2) if local else (254, 0 if gateway else 253, 1)
         body = struct.pack("=BBBBBBBBI", family, route.prefixlen, 0, 0, table, 4, scope, kind, 0)

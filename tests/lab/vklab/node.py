@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import socket
 
 from .hosts import Host
 from .ipvs import read_table
@@ -110,20 +109,25 @@ class Node(Host):
 
 
 class Pod(Host):
-    """Something behind a Service. Answers HTTP on TCP 80 and 8080 and echoes on UDP 80 and 8080."""
+    """Something behind a Service. Answers HTTP on TCP 80 and 8080 and echoes on UDP 80 and 8080, unless told other ports."""
 
-    def settle(self, gateway, direct_routing):
-        if gateway:
-            self.route("default", gateway)
+    PORTS = (80, 8080)  # direct routing cannot change the port, so 80 as well
+
+    def settle(self, gateway, direct_routing, under=None, tcp=PORTS, udp=PORTS, sctp=()):
+        for one in [gateway] if isinstance(gateway, str) else gateway or ():
+            self.route("default", one)
         if direct_routing:
             # It must take packets for the VIP, and never say on the wire that the VIP is here.
             self.sysctl("net.ipv4.conf.all.arp_ignore", 1)
             self.sysctl("net.ipv4.conf.all.arp_announce", 2)
             for vip in direct_routing:
-                with self.network():
-                    self.netlink.add_address(socket.if_nametoindex("lo"), f"{vip}/32")
-        ports = [80, 8080]  # direct routing cannot change the port, so 80 as well
-        self.serve(self.name, tcp=ports, udp=ports, addresses=[self.own_address(), *direct_routing])
+                self.add_address(f"{vip}/128" if ":" in vip else f"{vip}/32", "lo")
+        self.serve(under or self.name, tcp, udp, [*self.own_addresses(), *direct_routing], sctp)
+
+    def own_addresses(self):
+        """That of IPv4 first."""
+        own = (a.split("/")[0] for a in self.addresses()["eth0"] if not a.startswith("fe80:"))
+        return sorted(own, key=lambda address: ":" in address)
 
     def own_address(self):
-        return next(iter(a.split("/")[0] for a in self.addresses()["eth0"] if ":" not in a))
+        return self.own_addresses()[0]

@@ -12,12 +12,14 @@ from .workers import Worker
 
 
 class Probe:
-    """Sends to (address, port) from `host` every `interval` s until finished. Anything that echoes datagrams may answer."""
+    """Sends to (address, port) from `host` every `interval` s until finished. Anything that echoes datagrams may answer.
+    `flows`: from so many ports in turn, so that what becomes of one of them is not all there is to see."""
 
-    def __init__(self, host, address, port, interval=0.002):
+    def __init__(self, host, address, port, interval=0.002, flows=1):
         self.address, self.port, self.interval = address, port, interval
         with host.network():
-            self._socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            self._sockets = [socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+                             for _ in range(flows)]
         self._answered_reader, self._answered = os.pipe()
         os.set_blocking(self._answered_reader, False)
         self._worker = Worker(self._run)
@@ -27,7 +29,8 @@ class Probe:
         answers = array.array("d")
         names = {}
         sent = 0
-        self._socket.setblocking(False)
+        for one in self._sockets:
+            one.setblocking(False)
         started = due = time.monotonic()
         while True:
             now = time.monotonic()
@@ -35,14 +38,14 @@ class Probe:
                 due = max(due + self.interval, now)
                 sent += 1
                 with contextlib.suppress(OSError):  # no route or a refusal just now: counts as lost
-                    self._socket.sendto(struct.pack("=I", sent), (self.address, self.port))
-            ready, _, _ = select.select([stop, self._socket], [], [], max(0.0, due - now))
+                    self._sockets[sent % len(self._sockets)].sendto(struct.pack("=I", sent), (self.address, self.port))
+            ready, _, _ = select.select([stop, *self._sockets], [], [], max(0.0, due - now))
             if stop in ready:
                 return ProbeResult(started, time.monotonic(), sent, answers, names)
-            if ready:
+            for one in ready:
                 with contextlib.suppress(OSError):
                     while True:
-                        name = self._socket.recv(256)[4:].decode()
+                        name = one.recv(256)[4:].decode()
                         if not answers:
                             os.write(self._answered, b"+")
                         answers.append(time.monotonic())
@@ -64,7 +67,8 @@ class Probe:
 
     def close(self):
         self._worker.kill()
-        self._socket.close()
+        for one in self._sockets:
+            one.close()
         if self._answered_reader is not None:
             os.close(self._answered_reader)
             self._answered_reader = None

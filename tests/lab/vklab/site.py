@@ -12,24 +12,8 @@ VIP_NAT, VIP_DR, GATEWAY = "192.0.2.50", "192.0.2.51", "10.2.0.1"
 VIPS = (VIP_NAT, VIP_DR, GATEWAY)
 
 
-class Site:
-    def __init__(self, lab, nodes=3, pods=3, vips=VIPS):
-        self.lab, self.vips = lab, vips
-        self.lan = lab.add_network("lan")
-        self.pod_network = lab.add_network("pods")
-        self.nodes = []
-        for i in range(1, nodes + 1):
-            node = lab.add_node(f"node{i}", self.lan, f"192.0.2.{10 + i}/24")
-            node.plug_in(self.pod_network, f"10.2.0.{10 + i}/24")
-            node.sysctl("net.ipv4.conf.eth1.accept_local", 1)
-            self.nodes.append(node)
-        self.pods = [lab.add_pod(f"web-{i}", self.pod_network, f"10.2.0.{100 + i}/24", GATEWAY, [VIP_DR])
-                     for i in range(1, pods + 1)]
-        self.client = lab.add_client(self.lan, "192.0.2.100/24")
-
-    @property
-    def pod_addresses(self):
-        return [pod.own_address() for pod in self.pods]
+class AnySite:
+    """What every site has: a `lab`, the `vips` that one node holds, a `client`."""
 
     def holder(self):
         """The one node that holds every VIP, and goes on doing so: routers that start together may both be Active at first."""
@@ -52,3 +36,23 @@ class Site:
             name = self.client.ask(vip, port)
             counts[name] = counts.get(name, 0) + 1
         return counts
+
+
+class Site(AnySite):
+    def __init__(self, lab, nodes=3, pods=3, vips=VIPS):
+        self.lab, self.vips = lab, vips
+        self.lan = lab.add_network("lan")
+        self.pod_network = lab.add_network("pods")
+        self.nodes = []
+        for i in range(1, nodes + 1):
+            node = lab.add_node(f"node{i}", self.lan, f"192.0.2.{10 + i}/24")
+            node.plug_in(self.pod_network, f"10.2.0.{10 + i}/24")
+            node.sysctl("net.ipv4.conf.eth1.accept_local", 1)
+            self.nodes.append(node)
+        self.pods = [lab.add_pod(f"web-{i}", self.pod_network, f"10.2.0.{100 + i}/24", GATEWAY, [VIP_DR])
+                     for i in range(1, pods + 1)]
+        self.client = lab.add_client(self.lan, "192.0.2.100/24")
+
+    @property
+    def pod_addresses(self):
+        return [pod.own_address() for pod in self.pods]

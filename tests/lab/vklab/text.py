@@ -16,14 +16,19 @@ def vrrp_text(priority, vips=("192.0.2.50",), *, name="vips", advert=0.1, versio
 
 
 def virtual_server_text(vip, port, reals, *, protocol="TCP", method="NAT", scheduler="rr", check="TCP_CHECK", persistence=0,
-                        delay_loop=1):
-    """A virtual_server with real servers given as (address, port) or (address, port, weight)."""
+                        delay_loop=1, masquerade=None, here=()):
+    """A virtual_server with real servers given as (address, port) or (address, port, weight). `here`: addresses of those that
+    are on this node, which vipkeeper's `masquerade auto` asks."""
     lines = [f"virtual_server {vip} {port} {{", f"  delay_loop {delay_loop}", f"  lvs_sched {scheduler}", f"  lvs_method {method}",
              f"  protocol {protocol}"]
     if persistence:
         lines.append(f"  persistence_timeout {persistence}")
+    if masquerade:
+        lines.append(f"  masquerade {masquerade}")
     for address, real_port, *weight in reals:
         lines += [f"  real_server {address} {real_port} {{", f"    weight {weight[0] if weight else 1}"]
+        if address in here:
+            lines.append("    on_this_node")
         if check == "TCP_CHECK":
             lines += ["    TCP_CHECK {", f"      connect_port {real_port}", "      connect_timeout 1", "    }"]
         lines.append("  }")
