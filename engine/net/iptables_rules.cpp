@@ -77,6 +77,7 @@ struct TableInfo {
 constexpr int get_info = 64;  // IPT_SO_GET_INFO, IP6T_SO_GET_INFO
 
 std::vector<std::uint32_t> table_numbers(Family family) {
+  if (!has_nat_table(family)) return {};
   const bool is_v4 = family == Family::ipv4;
   const UniqueFd socket(::socket(is_v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
   TableInfo info;

@@ -85,13 +85,21 @@ void ReturnPath::take(const config::VirtualServerKey& key, const config::Virtual
     if (here_.add(address) && !holds(desired_[address.family()].near, address)) near_unknown_ = true;
   for (const IpAddress& address : now.elsewhere)
     if (elsewhere_.add(address) && holds(desired_[address.family()].near, address)) near_unknown_ = true;
-  for (const IpAddress& address : old.here) here_.remove(address);
+  for (const IpAddress& address : old.here)
+    if (here_.remove(address) && is_last_of_its_network(address)) near_unknown_ = true;
   for (const IpAddress& address : old.elsewhere) elsewhere_.remove(address);
   if (now.masquerade != old.masquerade) set(service_port(key), now.masquerade);
   if (now.masquerade)
     known_.insert_or_assign(key, std::move(now));
   else if (place != known_.end())
     known_.erase(place);
+}
+
+bool ReturnPath::is_last_of_its_network(const IpAddress& address) const {
+  const auto rules = desired_.find(address.family());
+  return rules != desired_.end() && std::ranges::any_of(rules->second.near, [&](const IpPrefix& network) {
+           return network.contains(address) && !here_.any_in(network);
+         });
 }
 
 void ReturnPath::set(const ServicePort& service, std::optional<return_path::Masquerade> masquerade) {

@@ -81,6 +81,7 @@ class ReturnPath {
 
   void take(const config::VirtualServerKey& key, const config::VirtualServer* server);
   void set(const return_path::ServicePort& service, std::optional<return_path::Masquerade> masquerade);
+  [[nodiscard]] bool is_last_of_its_network(const IpAddress& address) const;
   void update_near(TimePoint now);
   Result<void> bring_about(Family family);
   Result<void> read(Family family);

@@ -239,6 +239,20 @@ TEST_CASE("networks that cannot be read are not none", "[masquerade]") {
   CHECK(bench.v4().near.empty());
 }
 
+TEST_CASE("a network goes with the last real server of this node in it", "[masquerade]") {
+  Bench bench;
+  bench.networks = std::vector<AttachedNetwork>{{*IpPrefix::parse("10.0.0.0/24"), 5, false}};
+  auto web = nat(80, 2);
+  web.real_servers[0].on_this_node = web.real_servers[1].on_this_node = true;
+  bench.apply({web});
+  web.real_servers.pop_back();
+  bench.apply({web});
+  CHECK(bench.v4().near.size() == 1);
+  web.real_servers.clear();
+  bench.apply({web});
+  CHECK(bench.v4().near.empty());
+}
+
 TEST_CASE("a network that comes after its first real server is found", "[masquerade]") {
   Bench bench;
   auto web = nat(80);
