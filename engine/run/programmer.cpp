@@ -92,6 +92,7 @@ void Programmer::set(const ipvs::ServiceKey& key, std::shared_ptr<const config::
   // A check in both the old and the new form must not be given up in between. Its users are a set, so what stays is
   // followed again after the old form is let go, under a number that nobody else has.
   const auto previous = std::exchange(managed.server, std::move(server));
+  managed.missed = missed_drains(*managed.server, previous.get(), managed.missed, checks_);
   if (previous) {
     const check::User holding = static_cast<check::User>(users_.size());
     follow_checks(*managed.server, holding, now);
@@ -102,7 +103,7 @@ void Programmer::set(const ipvs::ServiceKey& key, std::shared_ptr<const config::
     follow_checks(*managed.server, managed.user, now);
   }
   update_quorum(managed, is_new);
-  reconciler_.desire(key, desired_entry(*managed.server, checks_));
+  reconciler_.desire(key, desired_entry(*managed.server, checks_, managed.missed));
 }
 
 void Programmer::remove(const ipvs::ServiceKey& key) {
@@ -168,7 +169,7 @@ void Programmer::handle(check::ProbeId id, const check::Outcome& outcome, TimePo
     if (key == nullptr) continue;
     Managed& managed = services_.at(*key);
     update_quorum(managed, false);
-    reconciler_.desire(*key, desired_entry(*managed.server, checks_));
+    reconciler_.desire(*key, desired_entry(*managed.server, checks_, managed.missed));
   }
 }
 
@@ -379,7 +380,7 @@ std::vector<status::VirtualServiceStatus> Programmer::status() const {
   std::vector<status::VirtualServiceStatus> result;
   result.reserve(services_.size());
   for (const auto& [key, managed] : services_)
-    result.push_back(service_status(*managed.server, checks_, managed.quorum_up));
+    result.push_back(service_status(*managed.server, checks_, managed.quorum_up, managed.missed));
   return result;
 }
 

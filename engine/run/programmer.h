@@ -15,6 +15,7 @@
 #include "engine/ipvs/reconciler.h"
 #include "engine/run/ownership.h"
 #include "engine/run/virtual_servers.h"
+#include "engine/run/virtual_service.h"
 #include "engine/status/snapshot.h"
 
 namespace vipkeeper::run {
@@ -82,6 +83,7 @@ class Programmer {
     std::shared_ptr<const config::VirtualServer> server;
     check::User user = 0;
     bool quorum_up = false;
+    Missed missed{};
   };
   using Services = std::map<ipvs::ServiceKey, Managed>;
 
