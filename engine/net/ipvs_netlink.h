@@ -57,8 +57,4 @@ class IpvsNetlink final : public ipvs::KernelTable {
   std::vector<std::byte> batch_;
 };
 
-// What balancing needs of the kernel besides IPVS itself: net.ipv4.ip_forward and net.ipv4.vs.conntrack set to 1 where
-// they are not. Best effort; a line for each that could not be set, with the remedy. Call it once IPVS is there.
-std::vector<std::string> prepare_kernel();
-
 }  // namespace vipkeeper::net

@@ -30,10 +30,10 @@ struct Bench {
 
   explicit Bench(Ownership* record = nullptr, Duration audit = 0s) : ownership(record) { restart(audit); }
 
-  void restart(Duration audit = 0s) {
+  void restart(Duration audit = 0s, std::function<std::vector<status::Problem>()> prepare = nullptr) {
     programmer = std::make_unique<Programmer>(
         kernel, ownership, [this](LogLevel, const std::string& line) { lines.push_back(line); },
-        Programmer::Options{.seed = 1, .audit_interval = audit});
+        Programmer::Options{.seed = 1, .audit_interval = audit, .prepare_kernel = std::move(prepare)});
   }
   void apply(const std::vector<config::VirtualServer>& servers, bool complete = true) {
     programmer->apply(delta_of(servers), complete, now);
@@ -508,6 +508,28 @@ TEST_CASE("an audit puts right what someone else did to our services, and says s
   CHECK(bench.said("changed by someone else, being put right: 2"));
   CHECK(bench.programmer->counters().table_reads == 1);
   CHECK(bench.programmer->counters().table_audits == 1);
+}
+
+TEST_CASE("a switch that the kernel lacks is said once, stands in the status, and is gone when it is set",
+          "[programming][audit][switches]") {
+  Bench bench;
+  std::vector<status::Problem> lacking{{false, "net.ipv4.ip_forward", "is 0"}};
+  unsigned asked = 0;
+  bench.restart(30s, [&] {
+    ++asked;
+    return lacking;
+  });
+  bench.pass(1min);
+  CHECK(asked == 0);  // nothing is to be balanced: nothing is missed
+  CHECK(bench.programmer->problems().empty());
+  bench.apply({server(80, 2)});
+  bench.pass(100s);
+  CHECK(asked == 4);
+  CHECK(bench.programmer->problems() == lacking);
+  CHECK(std::ranges::count(bench.lines, "net.ipv4.ip_forward is 0") == 1);
+  lacking.clear();
+  bench.pass(30s);
+  CHECK(bench.programmer->problems().empty());
 }
 
 TEST_CASE("resync reads the table at once", "[programming][audit]") {
