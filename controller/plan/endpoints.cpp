@@ -41,19 +41,21 @@ std::string why_none(const ServicePort& port, const std::vector<const EndpointSl
 }  // namespace
 
 void sort_unique(std::vector<RealServerPlan>& servers) {
-  const auto address_and_port = [](const RealServerPlan& server) { return std::tie(server.address, server.port); };
-  std::ranges::sort(servers, [&](const RealServerPlan& one, const RealServerPlan& other) {
-    return std::tuple(address_and_port(one), -one.weight) < std::tuple(address_and_port(other), -other.weight);
+  const auto place = [](const RealServerPlan& server) { return std::tie(server.address, server.port); };
+  std::ranges::sort(servers, [&](const auto& one, const auto& other) {
+    if (place(one) != place(other)) return place(one) < place(other);
+    return std::tie(one.weight, one.on_this_node) > std::tie(other.weight, other.on_this_node);
   });
-  const auto rest = std::ranges::unique(servers, {}, address_and_port);
+  const auto rest = std::ranges::unique(servers, {}, place);
   servers.erase(rest.begin(), rest.end());
 }
 
 EndpointChoice choose_endpoints(const objects::Service& service, const ServicePort& port,
                                 const std::vector<const EndpointSlice*>& slices, Family family,
                                 const std::string& own_node) {
-  std::vector<RealServerPlan> ready;
-  std::vector<RealServerPlan> leaving;
+  EndpointChoice choice;
+  std::vector<std::size_t> leaving;  // those of them that serve while they terminate
+  bool any_ready = false;
   std::size_t matching = 0;
   for (const auto* slice : slices) {
     if (slice->family != family) continue;
@@ -63,25 +65,21 @@ EndpointChoice choose_endpoints(const objects::Service& service, const ServicePo
       if (!number) continue;
       matching += slice->endpoints.size();
       for (const auto& endpoint : slice->endpoints) {
-        const bool is_here = !own_node.empty() && endpoint.node_name == own_node;
-        RealServerPlan server{.address = endpoint.address, .port = *number, .weight = 1, .on_this_node = is_here};
-        if (endpoint.ready || service.publish_not_ready_addresses) {
-          ready.push_back(server);
-        } else if (endpoint.terminating) {
-          server.weight = endpoint.serving ? 1 : 0;
-          leaving.push_back(server);
-        }
+        const bool is_ready = endpoint.ready || service.publish_not_ready_addresses;
+        if (!is_ready && !endpoint.terminating) continue;
+        any_ready = any_ready || is_ready;
+        if (!is_ready && endpoint.serving) leaving.push_back(choice.real_servers.size());
+        choice.real_servers.push_back({.address = endpoint.address,
+                                       .port = *number,
+                                       .weight = is_ready ? 1 : 0,
+                                       .on_this_node = !own_node.empty() && endpoint.node_name == own_node});
       }
     }
   }
-  if (!ready.empty())
-    for (auto& server : leaving) server.weight = 0;
-  EndpointChoice choice{.real_servers = std::move(ready), .why_none = {}};
-  choice.real_servers.insert(choice.real_servers.end(), leaving.begin(), leaving.end());
+  if (!any_ready)
+    for (const std::size_t index : leaving) choice.real_servers[index].weight = 1;
   sort_unique(choice.real_servers);
-  const bool takes_connections =
-      std::ranges::any_of(choice.real_servers, [](const RealServerPlan& server) { return server.weight > 0; });
-  if (!takes_connections) choice.why_none = why_none(port, slices, family, matching);
+  if (!any_ready && leaving.empty()) choice.why_none = why_none(port, slices, family, matching);
   return choice;
 }
 

@@ -92,7 +92,7 @@ std::string_view to_string(Masquerade masquerade);
 struct RealServerPlan {
   IpAddress address;
   std::uint16_t port = 0;
-  int weight = 1;  // 0: keeps the connections it has, takes no new ones
+  int weight = 1;  // 0: it drains, keeps its connections and gets no new ones
   bool on_this_node = false;
   auto operator<=>(const RealServerPlan&) const = default;
 };

@@ -31,7 +31,7 @@
 #include <mutex>
 
 #include "engine/config/configuration.h"
-#include "engine/net/ipvs_netlink.h"
+#include "engine/net/kernel_switches.h"
 #include "engine/run/ownership.h"
 #include "engine/run/programming_loop.h"
 #include "engine/run/return_path_loop.h"
@@ -48,6 +48,13 @@ std::set<OwnedAddress> addresses_of(const std::vector<std::shared_ptr<const conf
     for (const auto& address : instance->addresses) result.insert({address.prefix, address.interface});
     for (const auto& address : instance->excluded_addresses) result.insert({address.prefix, address.interface});
   }
+  return result;
+}
+
+std::vector<status::Problem> missing_switches() {
+  std::vector<status::Problem> result;
+  for (auto& missing : net::prepare_kernel())
+    result.push_back({false, std::move(missing.name), std::move(missing.message)});
   return result;
 }
 
@@ -121,8 +128,9 @@ void ThreadedEngine::start_vrrp() {
 }
 
 void ThreadedEngine::start_programming() {
-  auto programming = ProgrammingLoop::start(
-      {.dry_run = options_.dry_run, .ownership = ownership_.get(), .prepare_kernel = net::prepare_kernel});
+  ProgrammingLoopOptions options{.dry_run = options_.dry_run, .ownership = ownership_.get()};
+  if (!options_.dry_run) options.prepare_kernel = missing_switches;
+  auto programming = ProgrammingLoop::start(std::move(options));
   if (!programming) {
     note("IPVS", programming.error().message);
     return;

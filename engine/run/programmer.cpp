@@ -37,20 +37,6 @@ bool was_changed_elsewhere(ErrorCode code) { return code == ErrorCode::not_found
 
 }  // namespace
 
-void ProgrammingCounters::add_to(status::Counters& counters) const {
-  constexpr std::array kinds{"service_add",     "service_set",     "service_delete",
-                             "destination_add", "destination_set", "destination_delete"};
-  for (std::size_t i = 0; i < kinds.size(); ++i)
-    counters[fmt::format("kernel_operations{{kind=\"{}\"}}", kinds[i])] = operations[i];
-  constexpr std::array results{"connected", "refused", "timed_out", "local_error"};
-  for (std::size_t i = 0; i < results.size(); ++i)
-    counters[fmt::format("checks{{result=\"{}\"}}", results[i])] = checks[i];
-  counters["kernel_errors"] = kernel_errors;
-  counters["table_reads"] = table_reads;
-  counters["table_audits"] = table_audits;
-  counters["service_reads"] = service_reads;
-}
-
 Programmer::Programmer(ipvs::KernelTable& table, Ownership* ownership, Log log, Options options)
     : table_(table), ownership_(ownership), log_(std::move(log)), options_(std::move(options)), checks_(options_.seed) {
   if (ownership_ != nullptr) recorded_ = ownership_->services();
@@ -92,6 +78,7 @@ void Programmer::set(const ipvs::ServiceKey& key, std::shared_ptr<const config::
   // A check in both the old and the new form must not be given up in between. Its users are a set, so what stays is
   // followed again after the old form is let go, under a number that nobody else has.
   const auto previous = std::exchange(managed.server, std::move(server));
+  managed.missed = missed_drains(*managed.server, previous.get(), managed.missed, checks_);
   if (previous) {
     const check::User holding = static_cast<check::User>(users_.size());
     follow_checks(*managed.server, holding, now);
@@ -102,7 +89,7 @@ void Programmer::set(const ipvs::ServiceKey& key, std::shared_ptr<const config::
     follow_checks(*managed.server, managed.user, now);
   }
   update_quorum(managed, is_new);
-  reconciler_.desire(key, desired_entry(*managed.server, checks_));
+  reconciler_.desire(key, desired_entry(*managed.server, checks_, managed.missed));
 }
 
 void Programmer::remove(const ipvs::ServiceKey& key) {
@@ -168,7 +155,7 @@ void Programmer::handle(check::ProbeId id, const check::Outcome& outcome, TimePo
     if (key == nullptr) continue;
     Managed& managed = services_.at(*key);
     update_quorum(managed, false);
-    reconciler_.desire(*key, desired_entry(*managed.server, checks_));
+    reconciler_.desire(*key, desired_entry(*managed.server, checks_, managed.missed));
   }
 }
 
@@ -226,16 +213,17 @@ bool Programmer::read_table(TimePoint now) {
   table_read(*table, audit);
   reconciler_.observe(std::move(*table));
   if (complete_) drop_orphans();
-  prepare_host();
-  prepared_ = true;
+  was_read_ = true;
+  prepare_kernel();
   return true;
 }
 
-void Programmer::prepare_host() {
+void Programmer::prepare_kernel() {
   if (!options_.prepare_kernel) return;
-  const auto before = std::exchange(host_lacks_, options_.prepare_kernel());
-  for (const std::string& lack : host_lacks_)
-    if (std::ranges::find(before, lack) == before.end()) say(LogLevel::warning, lack);
+  const auto known = std::exchange(unprepared_, options_.prepare_kernel());
+  for (const status::Problem& problem : unprepared_)
+    if (std::ranges::find(known, problem) == known.end())
+      say(LogLevel::warning, fmt::format("{} {}", problem.object, problem.message));
 }
 
 // Tells what is found there before it is taken over.
@@ -245,11 +233,11 @@ void Programmer::table_read(const ipvs::Table& table, bool audit) {
     if (recorded_.contains(key)) ++left;
     const auto mirrored = reconciler_.mirror().find(key);
     if (mirrored != reconciler_.mirror().end() && mirrored->second != entry) ++changed;
-    if (!prepared_ && services_.contains(key) && !recorded_.contains(key)) ++foreign;
+    if (!was_read_ && services_.contains(key) && !recorded_.contains(key)) ++foreign;
   }
   for (const auto& [key, entry] : reconciler_.mirror())
     if (!table.contains(key)) ++changed;
-  if (!prepared_ && left > 0)
+  if (!was_read_ && left > 0)
     say(LogLevel::info, fmt::format("IPVS: adopted from an earlier run: {} virtual services", left));
   if (foreign > 0)
     say(LogLevel::warning,
@@ -385,14 +373,14 @@ std::vector<status::VirtualServiceStatus> Programmer::status() const {
   std::vector<status::VirtualServiceStatus> result;
   result.reserve(services_.size());
   for (const auto& [key, managed] : services_)
-    result.push_back(service_status(*managed.server, checks_, managed.quorum_up));
+    result.push_back(service_status(*managed.server, checks_, managed.quorum_up, managed.missed));
   return result;
 }
 
 std::vector<status::Problem> Programmer::problems() const {
   std::vector<status::Problem> result;
   if (table_error_ && needs_table()) result.push_back({true, "IPVS", table_error_->message});
-  for (const std::string& lack : host_lacks_) result.push_back({false, "host", lack});
+  if (needs_table()) result.insert(result.end(), unprepared_.begin(), unprepared_.end());
   for (const auto& [key, text] : refusals_)
     if (reconciler_.failures(key) > 0) result.push_back({true, "virtual service " + key.to_string(), text});
   return result;

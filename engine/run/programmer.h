@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -14,26 +13,15 @@
 #include "engine/config/config.h"
 #include "engine/ipvs/reconciler.h"
 #include "engine/run/ownership.h"
+#include "engine/run/programming_counters.h"
 #include "engine/run/virtual_servers.h"
+#include "engine/run/virtual_service.h"
 #include "engine/status/snapshot.h"
 
 namespace vipkeeper::run {
 
 enum class LogLevel { info, warning, error };
 using Log = std::function<void(LogLevel level, const std::string& line)>;
-
-struct ProgrammingCounters {
-  // In the order of ipvs::Operation's alternatives; what the kernel acknowledged.
-  std::array<std::uint64_t, 6> operations{};
-  std::uint64_t kernel_errors = 0;        // commands and reads that failed
-  std::uint64_t table_reads = 0;          // of the whole table: at the start, after errors
-  std::uint64_t table_audits = 0;         // the same, without a cause
-  std::uint64_t service_reads = 0;        // of one virtual service
-  std::array<std::uint64_t, 4> checks{};  // in the order of check::Outcome::Kind
-
-  // As "kernel_operations{kind=\"destination_add\"}", "checks{result=\"connected\"}", "kernel_errors", ...
-  void add_to(status::Counters& counters) const;
-};
 
 // Makes the kernel's table what the configuration and the checks say it shall be.
 //
@@ -48,8 +36,8 @@ class Programmer {
     std::uint64_t seed = 0;  // spreads checks
     bool check = true;       // else every real server of a service without `alpha` counts as alive
     Duration audit_interval = std::chrono::seconds(30);  // 0: never
-    // Called after each reading of the whole table; its lines are problems for as long as they are told.
-    std::function<std::vector<std::string>()> prepare_kernel = nullptr;
+    // Called after each reading of the whole table; what it returns is wrong with this host until it is called again.
+    std::function<std::vector<status::Problem>()> prepare_kernel = nullptr;
   };
 
   // `table` and `ownership` (null: nothing is recorded) outlive it.
@@ -82,6 +70,7 @@ class Programmer {
     std::shared_ptr<const config::VirtualServer> server;
     check::User user = 0;
     bool quorum_up = false;
+    Missed missed{};
   };
   using Services = std::map<ipvs::ServiceKey, Managed>;
 
@@ -97,8 +86,8 @@ class Programmer {
   bool read_services(TimePoint now);
   void table_failed(const Error& error, TimePoint now);
   void table_read(const ipvs::Table& table, bool audit);
+  void prepare_kernel();
   void drop_orphans();
-  void prepare_host();
   void release_gone();
   void program(const std::vector<ipvs::Operation>& batch, TimePoint now);
   void report(const ipvs::Reconciler::Acknowledgement& outcome, const std::vector<ipvs::Operation>& batch);
@@ -123,8 +112,8 @@ class Programmer {
   unsigned table_failures_ = 0;
   TimePoint table_retry_{};
   std::optional<TimePoint> audit_at_;
-  bool prepared_ = false;
-  std::vector<std::string> host_lacks_;
+  bool was_read_ = false;
+  std::vector<status::Problem> unprepared_;  // what the kernel lacks
   bool record_failing_ = false;
   std::map<ipvs::ServiceKey, std::string> refusals_;  // logged already
   ProgrammingCounters counters_;

@@ -25,9 +25,8 @@ struct ProgrammingLoopOptions {
   Ownership* ownership = nullptr;  // outlives the loop; null: nothing is recorded
   // Null: the kernel's. Handed to the loop's thread.
   std::unique_ptr<ipvs::KernelTable> table = nullptr;
-  // Called on the loop's thread when the whole table is read; see Programmer::Options. net::prepare_kernel is meant for
-  // it.
-  std::function<std::vector<std::string>()> prepare_kernel = nullptr;
+  // Called on the loop's thread once IPVS is used, and with each audit: Programmer::Options. Null: nothing is asked.
+  std::function<std::vector<status::Problem>()> prepare_kernel = nullptr;
   Duration audit_interval = std::chrono::seconds(30);  // the kernel's table is read without a cause; 0: never
   std::size_t probes_at_once = 0;  // 0: a third of the file descriptors this process may have, at most 2048
 };

@@ -279,10 +279,7 @@ void ReturnPath::audit(TimePoint now) {
 
 void ReturnPath::watch(TimePoint now) {
   audit_at_.reset();
-  obstacle_.clear();
-  if (!has_rules()) return;
-  audit_at_ = now + audit_interval;
-  if (doors_.read_obstacle) obstacle_ = doors_.read_obstacle();
+  if (has_rules()) audit_at_ = now + audit_interval;
 }
 
 void ReturnPath::turn(TimePoint now) {
@@ -335,7 +332,6 @@ std::optional<TimePoint> ReturnPath::next_deadline() const {
 std::vector<status::Problem> ReturnPath::problems() const {
   std::vector<status::Problem> result;
   if (error_ && !pending_.empty()) result.push_back({true, "masquerading", error_->message});
-  if (!obstacle_.empty() && has_rules()) result.push_back({true, "masquerading", obstacle_});
   return result;
 }
 

@@ -26,8 +26,6 @@ struct ReturnPathDoors {
   std::function<Result<std::vector<return_path::AttachedNetwork>>()> read_networks;
   // Makes the kernel forget UDP flows to these that go on without masquerading; null: it is not done.
   std::function<Result<void>(std::span<const return_path::ServicePort>)> forget_flows = nullptr;
-  // Why masquerading has no effect on this host, with the remedy; empty: it has. Null: it is not asked.
-  std::function<std::string()> read_obstacle = nullptr;
 };
 
 // What of a virtual server its rules are about; nullopt: nothing is masqueraded.
@@ -113,7 +111,6 @@ class ReturnPath {
 
   std::optional<Error> error_;
   std::vector<std::string> refusals_;  // why the ways before this one cannot be gone
-  std::string obstacle_;
   unsigned failures_ = 0;
   TimePoint retry_at_{};
   std::optional<TimePoint> audit_at_;

@@ -16,7 +16,6 @@
 #include <pthread.h>
 
 #include <csignal>
-#include <fstream>
 #include <utility>
 
 #include "engine/net/attached_networks.h"
@@ -40,14 +39,6 @@ std::string suffix_of(const std::string& run_dir) {
   return fmt::format("-{:08x}", hash);
 }
 
-std::string read_obstacle() {
-  std::ifstream file("/proc/sys/net/ipv4/vs/conntrack");
-  char now = '1';
-  if (!(file >> now) || now != '0') return {};
-  return "net.ipv4.vs.conntrack is 0, so connections through IPVS cannot be masqueraded and only real servers on this "
-         "node answer: run \"sysctl -w net.ipv4.vs.conntrack=1\" on the host";
-}
-
 void log_line(LogLevel level, const std::string& line) {
   if (level == LogLevel::info) return log_info(line);
   if (level == LogLevel::warning) return log_warning(line);
@@ -62,7 +53,6 @@ ReturnPathDoors kernel_return_path(const std::string& run_dir) {
   doors.ways.push_back(std::make_unique<net::NftRules>("vipkeeper" + suffix, thread_name));
   doors.ways.push_back(std::make_unique<net::IptablesRules>(suffix));
   doors.read_networks = net::read_attached_networks;
-  doors.read_obstacle = read_obstacle;
   return doors;
 }
 

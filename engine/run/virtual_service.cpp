@@ -31,6 +31,8 @@ std::string masquerade_word(config::Masquerade masquerade) {
   return "never";
 }
 
+bool is_unchecked_drain(const config::RealServer& real) { return real.weight == 0 && real.checks.empty(); }
+
 ipvs::ServiceEntry build_entry(const config::VirtualServer& server,
                                const std::function<bool(const config::RealServer&)>& alive) {
   ipvs::ServiceEntry entry;
@@ -47,13 +49,13 @@ ipvs::ServiceEntry build_entry(const config::VirtualServer& server,
 }
 
 status::RealServerStatus real_server_status(const config::VirtualServer& server, const config::RealServer& real,
-                                            const check::Schedule& checks) {
+                                            const check::Schedule& checks, const Missed& missed) {
   const ipvs::DestinationKey key = destination_key(server, real);
   status::RealServerStatus result;
   result.address = key.address.to_string();
   result.port = key.port;
   result.method = ipvs::to_string(method_of(real.method));
-  result.alive = is_alive(server, real, checks);
+  result.alive = is_alive(server, real, checks) && !missed.contains(key);
   result.weight = result.alive || !real.inhibit_on_failure ? real.weight : 0;
   result.draining = real.weight == 0;
   for (const config::TcpCheck& check : real.checks) {
@@ -90,8 +92,28 @@ bool is_alive(const config::VirtualServer& server, const config::RealServer& rea
   });
 }
 
-ipvs::ServiceEntry desired_entry(const config::VirtualServer& server, const check::Schedule& checks) {
-  return build_entry(server, [&](const config::RealServer& real) { return is_alive(server, real, checks); });
+Missed missed_drains(const config::VirtualServer& server, const config::VirtualServer* previous, const Missed& missed,
+                     const check::Schedule& checks) {
+  Missed result;
+  if (previous == nullptr) return result;
+  // With inhibit_on_failure a dead one stays in the kernel, with weight 0 as one that drains.
+  for (const config::RealServer& real : server.real_servers)
+    if (is_unchecked_drain(real) && !real.inhibit_on_failure) result.insert(destination_key(server, real));
+  if (result.empty()) return result;
+  Missed dead;
+  for (const config::RealServer& real : previous->real_servers) {
+    const ipvs::DestinationKey key = destination_key(*previous, real);
+    if (missed.contains(key) || (!real.inhibit_on_failure && !is_alive(*previous, real, checks))) dead.insert(key);
+  }
+  std::erase_if(result, [&](const ipvs::DestinationKey& key) { return !dead.contains(key); });
+  return result;
+}
+
+ipvs::ServiceEntry desired_entry(const config::VirtualServer& server, const check::Schedule& checks,
+                                 const Missed& missed) {
+  return build_entry(server, [&](const config::RealServer& real) {
+    return is_alive(server, real, checks) && !missed.contains(destination_key(server, real));
+  });
 }
 
 ipvs::ServiceEntry desired_entry(const config::VirtualServer& server) {
@@ -111,7 +133,7 @@ bool has_quorum(const config::VirtualServer& server, const check::Schedule& chec
 }
 
 status::VirtualServiceStatus service_status(const config::VirtualServer& server, const check::Schedule& checks,
-                                            bool quorum_up) {
+                                            bool quorum_up, const Missed& missed) {
   const ipvs::ServiceKey key = service_key(server.key);
   status::VirtualServiceStatus result;
   if (key.fwmark == 0) {
@@ -127,7 +149,7 @@ status::VirtualServiceStatus service_status(const config::VirtualServer& server,
   result.quorum_up = quorum_up;
   result.real_servers.reserve(server.real_servers.size());
   for (const config::RealServer& real : server.real_servers)
-    result.real_servers.push_back(real_server_status(server, real, checks));
+    result.real_servers.push_back(real_server_status(server, real, checks, missed));
   return result;
 }
 

@@ -1,6 +1,7 @@
 """What is applied to a cluster: it parses, its names fit each other, and it asks for the least that works."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -159,6 +160,59 @@ def test_the_ownership_record_outlives_the_pod():
     volumes = {volume["name"]: volume for volume in daemonset()["volumes"]}
     (name_of_run,) = [mount["name"] for mount in container()["volumeMounts"] if mount["mountPath"] == "/run/vipkeeper"]
     assert volumes[name_of_run]["hostPath"] == {"path": "/run/vipkeeper", "type": "DirectoryOrCreate"}
+
+
+def test_the_lock_of_iptables_is_the_hosts():
+    """A container with a lock of its own would write a table while kube-proxy does."""
+    volumes = {volume["name"]: volume for volume in daemonset()["volumes"]}
+    (name_of_lock,) = [mount["name"] for mount in container()["volumeMounts"] if mount["mountPath"] == "/run/xtables.lock"]
+    assert volumes[name_of_lock]["hostPath"] == {"path": "/run/xtables.lock", "type": "FileOrCreate"}
+
+
+def host_kernel(tmp_path, present=(), missing=()):
+    """The init container's script, run on a /proc/sys with these switches and a modprobe that knows all but some modules.
+    ({switch: value afterwards}, the modules asked for, its exit code)"""
+    (one,) = daemonset()["initContainers"]
+    *shell, script = one["command"]
+    assert shell == ["/bin/sh", "-ec"]
+    tmp_path.mkdir(exist_ok=True)
+    folder, asked = tmp_path / "ipv4", tmp_path / "asked"
+    for switch, value in present:
+        (folder / switch).parent.mkdir(parents=True, exist_ok=True)
+        (folder / switch).write_text(f"{value}\n")
+    (tmp_path / "modprobe").write_text("#!/bin/sh\nfor word; do case $word in -*) continue ;; esac\n"
+                                       f"echo $word >>{asked}\ncase ' {' '.join(missing)} ' in *\" $word \"*) bad=1 ;; esac; done\n"
+                                       "exit ${bad:-0}\n")
+    (tmp_path / "modprobe").chmod(0o755)
+    done = subprocess.run([*shell, script.replace("/proc/sys/net/ipv4", str(folder))], capture_output=True, check=False,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    after = {switch: (folder / switch).read_text().strip() for switch, _ in present}
+    return after, asked.read_text().split() if asked.exists() else [], done.returncode
+
+
+def needed_switches():
+    """Those that the program itself sets where it may, below /proc/sys/net/ipv4."""
+    text = (ROOT / "engine/net/kernel_switches.cpp").read_text()
+    return sorted(name.replace(".", "/") for name in re.findall(r'Needed\{"net\.ipv4\.([\w.]+)"', text))
+
+
+def test_the_init_container_turns_on_every_switch_that_the_program_needs(tmp_path):
+    off = [(switch, 0) for switch in needed_switches()]
+    after, _, code = host_kernel(tmp_path, off)
+    assert len(after) >= 4 and set(after.values()) == {"1"} and code == 0
+
+
+def test_of_the_modules_only_ip_vs_has_to_be_there(tmp_path):
+    switches = [(switch, 1) for switch in needed_switches()]
+    _, asked, code = host_kernel(tmp_path / "all", switches)
+    assert code == 0 and "ip_vs" not in asked and {"nf_conntrack_netlink", "nft_chain_nat"} <= set(asked) and "xt_set" not in asked
+    # Where nftables is not all there, what iptables needs.
+    _, more, code = host_kernel(tmp_path / "older", switches, missing=["nft_chain_nat"])
+    assert code == 0 and {"xt_set", "xt_ipvs", "ip6table_nat"} <= set(more) - set(asked)
+    assert host_kernel(tmp_path / "none", switches, missing=more)[1:] == (more, 0)
+    without_ipvs = [(switch, value) for switch, value in switches if not switch.startswith("vs/")]
+    _, asked, code = host_kernel(tmp_path / "no-ipvs", without_ipvs, missing=["ip_vs"])
+    assert asked == ["ip_vs"] and code != 0
 
 
 def test_the_pod_knows_its_name():

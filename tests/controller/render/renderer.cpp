@@ -97,6 +97,25 @@ virtual_server 10.4.0.50 80 {
 )");
 }
 
+TEST_CASE("a real server that drains has weight 0 and no check", "[render][drain]") {
+  auto service = web();
+  service.real_servers[0].weight = 0;
+  const auto text = text_of(with(vips(), {service}));
+  CHECK(text.ends_with(R"(
+  real_server 10.2.68.5 8080 {
+    weight 0
+  }
+  real_server 10.2.68.6 8080 {
+    weight 1
+    TCP_CHECK {
+      connect_port 8080
+      connect_timeout 3
+    }
+  }
+}
+)"));
+}
+
 TEST_CASE("the text with unicast, notify, excluded addresses, DR, persistence and UDP", "[render][golden]") {
   auto vrrp = vips();
   vrrp.vrid = 179;

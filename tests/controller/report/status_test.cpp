@@ -108,6 +108,19 @@ TEST_CASE("the status table shows who holds what and which real server is dead",
   CHECK(table->find('\x1b') == std::string::npos);
 }
 
+TEST_CASE("a real server that drains is alive in status, and the table says draining", "[report][drain]") {
+  auto snapshot = example();
+  snapshot.virtual_services[0].real_servers[1] = {"10.2.0.6", 8080, "masquerade", 0, true, true, "", 3, 0};
+  const auto text = report::status_json(snapshot);
+  const auto server = nlohmann::json::parse(text)["virtual_services"][0]["real_servers"][1];
+  CHECK(server["draining"] == true);
+  CHECK(server["alive"] == true);
+  const auto table = report::status_table(text, 0, false).value();
+  const auto row = table.find("10.2.0.6:8080");
+  REQUIRE(row != std::string::npos);
+  CHECK(table.substr(row, table.find('\n', row) - row).find("  0       draining") != std::string::npos);
+}
+
 TEST_CASE("text that is no status is an error, not a table", "[report]") {
   for (const char* bad : {"", "{", "[]", "{}", R"({"config": 1})"}) CHECK_FALSE(report::status_table(bad, 0, false));
 }

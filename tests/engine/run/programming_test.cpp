@@ -30,10 +30,10 @@ struct Bench {
 
   explicit Bench(Ownership* record = nullptr, Duration audit = 0s) : ownership(record) { restart(audit); }
 
-  void restart(Duration audit = 0s) {
+  void restart(Duration audit = 0s, std::function<std::vector<status::Problem>()> prepare = nullptr) {
     programmer = std::make_unique<Programmer>(
         kernel, ownership, [this](LogLevel, const std::string& line) { lines.push_back(line); },
-        Programmer::Options{.seed = 1, .audit_interval = audit});
+        Programmer::Options{.seed = 1, .audit_interval = audit, .prepare_kernel = std::move(prepare)});
   }
   void apply(const std::vector<config::VirtualServer>& servers, bool complete = true) {
     programmer->apply(delta_of(servers), complete, now);
@@ -304,6 +304,125 @@ TEST_CASE("a real server in many virtual services is probed once and leaves them
   CHECK(bench.kernel.sends == sends + 1);
 }
 
+// As the controller writes one that terminates.
+void drain(config::RealServer& real) {
+  real.weight = 0;
+  real.checks.clear();
+}
+
+TEST_CASE("a real server that drains, comes back, drains and goes is one command each time",
+          "[programming][drain][one-command]") {
+  Bench bench;
+  const auto web = checked_server(80, 3);
+  auto draining = web;
+  drain(draining.real_servers[1]);
+  auto without = web;
+  without.real_servers.erase(without.real_servers.begin() + 1);
+  bench.apply({web});
+  bench.pass(1min);
+  bench.commands();
+  const Commands change{"change real server 10.0.0.2:8080 of tcp 192.0.2.10:80"};
+  bench.apply({draining});
+  CHECK(bench.commands() == change);
+  CHECK(bench.entry(web).destinations.at({IpAddress::v4(0x0a000002), 8080}).weight == 0);
+  bench.apply({web});
+  CHECK(bench.commands() == change);
+  bench.pass(1min);
+  bench.apply({draining});
+  CHECK(bench.commands() == change);
+  bench.pass(1min);
+  bench.apply({without});
+  CHECK(bench.commands() == Commands{"delete real server 10.0.0.2:8080 from tcp 192.0.2.10:80"});
+}
+
+TEST_CASE("a real server that drains is not probed, and keeps its entry though it accepts nothing any more",
+          "[programming][drain][checks]") {
+  Bench bench;
+  auto web = checked_server(80, 2);
+  bench.apply({web});
+  bench.pass(1min);
+  drain(web.real_servers[1]);
+  bench.apply({web});
+  bench.commands();
+  unsigned probes = 0;
+  bench.answer = [&](const check::Probe& probe) {
+    if (probe.address != IpAddress::v4(0x0a000002)) return connected;
+    ++probes;
+    return refused;
+  };
+  bench.pass(5min);
+  CHECK(probes == 0);
+  CHECK(bench.commands().empty());
+  CHECK(bench.entry(web).destinations.size() == 2);
+  const auto service = bench.programmer->status()[0];
+  CHECK(service.quorum_up);
+  CHECK(service.real_servers[1].draining);
+  CHECK(service.real_servers[1].alive);
+  CHECK(service.real_servers[1].weight == 0);
+}
+
+TEST_CASE("a real server that was dead before it drained is not brought back for that",
+          "[programming][drain][checks]") {
+  Bench bench;
+  auto web = checked_server(80, 2);
+  bench.answer = [](const check::Probe& probe) {
+    return probe.address == IpAddress::v4(0x0a000002) ? refused : connected;
+  };
+  bench.apply({web});
+  bench.pass(1min);
+  REQUIRE(bench.entry(web).destinations.size() == 1);
+  bench.commands();
+  const auto ready = web;
+  drain(web.real_servers[1]);
+  bench.apply({web});
+  bench.pass(1min);
+  // Whatever else changes meanwhile.
+  web.real_servers[0].weight = 2;
+  bench.apply({web});
+  CHECK(bench.commands() == Commands{"change real server 10.0.0.1:8080 of tcp 192.0.2.10:80"});
+  const auto status = bench.programmer->status()[0].real_servers[1];
+  CHECK(status.draining);
+  CHECK_FALSE(status.alive);
+  // Ready again it is as one that is new: alive until its check says otherwise.
+  bench.answer = [](const check::Probe&) { return connected; };
+  bench.apply({ready});
+  bench.pass(1min);
+  CHECK(bench.entry(web).destinations.size() == 2);
+  CHECK(bench.programmer->status()[0].real_servers[1].alive);
+}
+
+TEST_CASE("with inhibit_on_failure one that is dead and then drains costs no command", "[programming][drain][checks]") {
+  Bench bench;
+  auto web = checked_server(80, 2);
+  for (auto& real : web.real_servers) real.inhibit_on_failure = true;
+  bench.answer = [](const check::Probe& probe) {
+    return probe.address == IpAddress::v4(0x0a000002) ? refused : connected;
+  };
+  bench.apply({web});
+  bench.pass(1min);
+  bench.commands();
+  drain(web.real_servers[1]);
+  bench.apply({web});
+  CHECK(bench.commands().empty());
+  CHECK(bench.entry(web).destinations.size() == 2);
+}
+
+TEST_CASE("what drains is not missed by the quorum, and where all drain there is none",
+          "[programming][drain][quorum]") {
+  Bench bench;
+  auto web = checked_server(80, 3);
+  web.quorum = 3;
+  bench.apply({web});
+  drain(web.real_servers[0]);
+  bench.apply({web});
+  CHECK(bench.programmer->status()[0].quorum_up);
+  drain(web.real_servers[1]);
+  drain(web.real_servers[2]);
+  bench.apply({web});
+  CHECK_FALSE(bench.programmer->status()[0].quorum_up);
+  CHECK(bench.entry(web).destinations.size() == 3);
+}
+
 TEST_CASE("an alpha service gets each real server with its first success", "[programming][checks][alpha]") {
   Bench bench;
   auto web = checked_server(80, 2);
@@ -389,6 +508,28 @@ TEST_CASE("an audit puts right what someone else did to our services, and says s
   CHECK(bench.said("changed by someone else, being put right: 2"));
   CHECK(bench.programmer->counters().table_reads == 1);
   CHECK(bench.programmer->counters().table_audits == 1);
+}
+
+TEST_CASE("a switch that the kernel lacks is said once, stands in the status, and is gone when it is set",
+          "[programming][audit][switches]") {
+  Bench bench;
+  std::vector<status::Problem> lacking{{false, "net.ipv4.ip_forward", "is 0"}};
+  unsigned asked = 0;
+  bench.restart(30s, [&] {
+    ++asked;
+    return lacking;
+  });
+  bench.pass(1min);
+  CHECK(asked == 0);  // nothing is to be balanced: nothing is missed
+  CHECK(bench.programmer->problems().empty());
+  bench.apply({server(80, 2)});
+  bench.pass(100s);
+  CHECK(asked == 4);
+  CHECK(bench.programmer->problems() == lacking);
+  CHECK(std::ranges::count(bench.lines, "net.ipv4.ip_forward is 0") == 1);
+  lacking.clear();
+  bench.pass(30s);
+  CHECK(bench.programmer->problems().empty());
 }
 
 TEST_CASE("resync reads the table at once", "[programming][audit]") {

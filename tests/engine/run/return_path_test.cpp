@@ -28,7 +28,6 @@ struct Bench {
   std::vector<std::string> lines;
   Result<std::vector<AttachedNetwork>> networks = std::vector<AttachedNetwork>{};
   std::vector<ServicePort> forgotten;
-  std::string obstacle;
   TimePoint now{1000h};
   std::unique_ptr<ReturnPath> path;
 
@@ -42,7 +41,6 @@ struct Bench {
       forgotten.insert(forgotten.end(), services.begin(), services.end());
       return {};
     };
-    doors.read_obstacle = [this] { return obstacle; };
     path = std::make_unique<ReturnPath>(std::move(doors),
                                         [this](LogLevel, const std::string& line) { lines.push_back(line); });
     // As a new process does not know what the old one's looked like.
@@ -278,16 +276,6 @@ TEST_CASE("UDP flows to a virtual service that comes are forgotten, those to one
   bench.tell({{dns.key, nullptr}});
   bench.apply({dns});
   CHECK(bench.forgotten.size() == 1);
-}
-
-TEST_CASE("a host on which masquerading has no effect is told of as long as it is so", "[masquerade]") {
-  Bench bench;
-  bench.obstacle = "net.ipv4.vs.conntrack is 0";
-  bench.apply({nat(80)});
-  CHECK(bench.problem() == bench.obstacle);
-  bench.obstacle.clear();
-  bench.pass(31s);
-  CHECK(bench.problem().empty());
 }
 
 }  // namespace
