@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 namespace vipkeeper::plan {
 
@@ -37,13 +38,16 @@ std::string why_none(const ServicePort& port, const std::vector<const EndpointSl
   return fmt::format("no endpoint has a {} port named \"{}\"", to_string(port.protocol), port.name);
 }
 
+}  // namespace
+
 void sort_unique(std::vector<RealServerPlan>& servers) {
-  std::ranges::sort(servers);
-  const auto rest = std::ranges::unique(servers);
+  const auto address_and_port = [](const RealServerPlan& server) { return std::tie(server.address, server.port); };
+  std::ranges::sort(servers, [&](const RealServerPlan& one, const RealServerPlan& other) {
+    return std::tuple(address_and_port(one), -one.weight) < std::tuple(address_and_port(other), -other.weight);
+  });
+  const auto rest = std::ranges::unique(servers, {}, address_and_port);
   servers.erase(rest.begin(), rest.end());
 }
-
-}  // namespace
 
 EndpointChoice choose_endpoints(const objects::Service& service, const ServicePort& port,
                                 const std::vector<const EndpointSlice*>& slices, Family family,
@@ -60,15 +64,24 @@ EndpointChoice choose_endpoints(const objects::Service& service, const ServicePo
       matching += slice->endpoints.size();
       for (const auto& endpoint : slice->endpoints) {
         const bool is_here = !own_node.empty() && endpoint.node_name == own_node;
-        const RealServerPlan server{.address = endpoint.address, .port = *number, .weight = 1, .on_this_node = is_here};
-        if (endpoint.ready || service.publish_not_ready_addresses) ready.push_back(server);
-        if (!endpoint.ready && endpoint.serving && endpoint.terminating) leaving.push_back(server);
+        RealServerPlan server{.address = endpoint.address, .port = *number, .weight = 1, .on_this_node = is_here};
+        if (endpoint.ready || service.publish_not_ready_addresses) {
+          ready.push_back(server);
+        } else if (endpoint.terminating) {
+          server.weight = endpoint.serving ? 1 : 0;
+          leaving.push_back(server);
+        }
       }
     }
   }
-  EndpointChoice choice{.real_servers = ready.empty() ? std::move(leaving) : std::move(ready), .why_none = {}};
+  if (!ready.empty())
+    for (auto& server : leaving) server.weight = 0;
+  EndpointChoice choice{.real_servers = std::move(ready), .why_none = {}};
+  choice.real_servers.insert(choice.real_servers.end(), leaving.begin(), leaving.end());
   sort_unique(choice.real_servers);
-  if (choice.real_servers.empty()) choice.why_none = why_none(port, slices, family, matching);
+  const bool takes_connections =
+      std::ranges::any_of(choice.real_servers, [](const RealServerPlan& server) { return server.weight > 0; });
+  if (!takes_connections) choice.why_none = why_none(port, slices, family, matching);
   return choice;
 }
 

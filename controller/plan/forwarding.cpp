@@ -41,9 +41,7 @@ void keep_port(Work& work, const objects::ServicePort& port, std::vector<RealSer
                   "make targetPort the port, or use NAT",
                   to_string(work.options.method), port_name(port), work.reference.to_string(), port.port, other->port));
   for (auto& server : real_servers) server.port = port.port;
-  std::ranges::sort(real_servers);
-  const auto rest = std::ranges::unique(real_servers);
-  real_servers.erase(rest.begin(), rest.end());
+  sort_unique(real_servers);
 }
 
 // A connection says something about a port that takes connections: a TCP one, or the one that the check names.
@@ -56,10 +54,12 @@ HealthCheck check_of(const HealthCheck& check, Protocol protocol) {
 void plan_port(Work& work, const objects::ServicePort& port, const std::vector<IpAddress>& addresses) {
   if (addresses.empty()) return;
   auto choice = choose_endpoints(work.service, port, work.slices, addresses.front().family(), work.own_node);
-  if (choice.real_servers.empty()) {
-    work.remark(Severity::warning, fmt::format("port {} of Service {}: {}: the address is held, the port not forwarded",
-                                               port_name(port), work.reference.to_string(), choice.why_none));
-    return;
+  // The port stays this Service's: whoever asks is refused, and is not answered by what else listens on the node.
+  if (!choice.why_none.empty()) {
+    work.remark(Severity::warning,
+                fmt::format("port {} of Service {}: {}: the address is held, connections to the port "
+                            "are refused",
+                            port_name(port), work.reference.to_string(), choice.why_none));
   }
   const auto method = work.options.method;
   if (method == Method::direct || method == Method::tunnel) keep_port(work, port, choice.real_servers);

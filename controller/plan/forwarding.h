@@ -16,7 +16,7 @@ struct Forwarding {
   std::vector<Remark> remarks;
 };
 
-// Every port of every Service of the entry on every address of it, as far as there are endpoints. What is missing is
+// Every port of every Service of the entry on every address of it, also where there is no endpoint. What is missing is
 // remarked upon; the addresses themselves do not depend on it.
 Forwarding plan_forwarding(const Entry& entry, const Snapshot& snapshot);
 

@@ -92,7 +92,7 @@ std::string_view to_string(Masquerade masquerade);
 struct RealServerPlan {
   IpAddress address;
   std::uint16_t port = 0;
-  int weight = 1;
+  int weight = 1;  // 0: keeps the connections it has, takes no new ones
   bool on_this_node = false;
   auto operator<=>(const RealServerPlan&) const = default;
 };
@@ -105,7 +105,7 @@ struct VirtualServicePlan {
   std::string scheduler = "wlc";
   std::uint32_t persistence_seconds = 0;     // 0: none
   HealthCheck check;                         // of type tcp or none
-  std::vector<RealServerPlan> real_servers;  // sorted numerically, no duplicates, never empty
+  std::vector<RealServerPlan> real_servers;  // sorted numerically, no duplicates; none: connections are refused
   bool operator==(const VirtualServicePlan&) const = default;
 };
 

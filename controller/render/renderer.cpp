@@ -112,7 +112,8 @@ Values values_of(const plan::VirtualServicePlan& service) {
     added.text("weight", std::to_string(server.weight));
     added.text("check_port", std::to_string(check.port != 0 ? check.port : server.port));
     added.flag("on_this_node", server.on_this_node);
-    added.flag("tcp_check", check.type == plan::CheckType::tcp);
+    // One that ends may have stopped listening long before its last answer: no check may cut its connections.
+    added.flag("tcp_check", check.type == plan::CheckType::tcp && server.weight > 0);
   }
   values.list("real_servers", std::move(servers));
   return values;

@@ -34,7 +34,8 @@ class ServerResolver {
     resolve_balancing();
     resolve_persistence();
     for (const RealServerDraft& real : draft_.real_servers) resolve_real_server(real);
-    if (server_.real_servers.empty() && !draft_.has_bad_real_server && usable_) {
+    // A Service has none for a moment now and then.
+    if (server_.real_servers.empty() && !draft_.has_bad_real_server && usable_ && server_.comment.empty()) {
       findings_.warning(draft_.at, fmt::format("'{}' has no real_server: nothing answers there", draft_.title));
     }
     resolve_quorum();

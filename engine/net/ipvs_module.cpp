@@ -58,8 +58,13 @@ bool load_ipvs_module_once() {
 
 std::vector<std::string> prepare_kernel() {
   std::vector<std::string> warnings;
-  for (auto& warning : {switch_on("/proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
-                        switch_on("/proc/sys/net/ipv4/vs/conntrack", "net.ipv4.vs.conntrack")})
+  for (auto& warning :
+       {switch_on("/proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+        switch_on("/proc/sys/net/ipv4/vs/conntrack", "net.ipv4.vs.conntrack"),
+        // A flow whose real server is gone is given to another one; without it the kernel drops the flow's packets for
+        // as long as the client sends (ip_vs_in, ip_vs_core.c). The second: also where a client is bound to it.
+        switch_on("/proc/sys/net/ipv4/vs/expire_nodest_conn", "net.ipv4.vs.expire_nodest_conn"),
+        switch_on("/proc/sys/net/ipv4/vs/expire_quiescent_template", "net.ipv4.vs.expire_quiescent_template")})
     if (!warning.empty()) warnings.push_back(warning);
   return warnings;
 }

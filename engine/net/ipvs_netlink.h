@@ -57,8 +57,9 @@ class IpvsNetlink final : public ipvs::KernelTable {
   std::vector<std::byte> batch_;
 };
 
-// What balancing needs of the kernel besides IPVS itself: net.ipv4.ip_forward and net.ipv4.vs.conntrack set to 1 where
-// they are not. Best effort; a line for each that could not be set, with the remedy. Call it once IPVS is there.
+// What balancing needs of the kernel besides IPVS itself: net.ipv4.ip_forward, and of net.ipv4.vs conntrack,
+// expire_nodest_conn and expire_quiescent_template, set to 1 where they are not. Best effort; a line for each that could
+// not be set, with the remedy. Call it once IPVS is there, and again to see what has been mended.
 std::vector<std::string> prepare_kernel();
 
 }  // namespace vipkeeper::net

@@ -226,10 +226,16 @@ bool Programmer::read_table(TimePoint now) {
   table_read(*table, audit);
   reconciler_.observe(std::move(*table));
   if (complete_) drop_orphans();
-  if (!prepared_ && options_.prepare_kernel)
-    for (const std::string& warning : options_.prepare_kernel()) say(LogLevel::warning, warning);
+  prepare_host();
   prepared_ = true;
   return true;
+}
+
+void Programmer::prepare_host() {
+  if (!options_.prepare_kernel) return;
+  const auto before = std::exchange(host_lacks_, options_.prepare_kernel());
+  for (const std::string& lack : host_lacks_)
+    if (std::ranges::find(before, lack) == before.end()) say(LogLevel::warning, lack);
 }
 
 // Tells what is found there before it is taken over.
@@ -386,6 +392,7 @@ std::vector<status::VirtualServiceStatus> Programmer::status() const {
 std::vector<status::Problem> Programmer::problems() const {
   std::vector<status::Problem> result;
   if (table_error_ && needs_table()) result.push_back({true, "IPVS", table_error_->message});
+  for (const std::string& lack : host_lacks_) result.push_back({false, "host", lack});
   for (const auto& [key, text] : refusals_)
     if (reconciler_.failures(key) > 0) result.push_back({true, "virtual service " + key.to_string(), text});
   return result;

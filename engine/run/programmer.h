@@ -48,7 +48,7 @@ class Programmer {
     std::uint64_t seed = 0;  // spreads checks
     bool check = true;       // else every real server of a service without `alpha` counts as alive
     Duration audit_interval = std::chrono::seconds(30);  // 0: never
-    // Called once, after the table was read for the first time; its lines are logged as warnings.
+    // Called after each reading of the whole table; its lines are problems for as long as they are told.
     std::function<std::vector<std::string>()> prepare_kernel = nullptr;
   };
 
@@ -98,6 +98,7 @@ class Programmer {
   void table_failed(const Error& error, TimePoint now);
   void table_read(const ipvs::Table& table, bool audit);
   void drop_orphans();
+  void prepare_host();
   void release_gone();
   void program(const std::vector<ipvs::Operation>& batch, TimePoint now);
   void report(const ipvs::Reconciler::Acknowledgement& outcome, const std::vector<ipvs::Operation>& batch);
@@ -123,6 +124,7 @@ class Programmer {
   TimePoint table_retry_{};
   std::optional<TimePoint> audit_at_;
   bool prepared_ = false;
+  std::vector<std::string> host_lacks_;
   bool record_failing_ = false;
   std::map<ipvs::ServiceKey, std::string> refusals_;  // logged already
   ProgrammingCounters counters_;

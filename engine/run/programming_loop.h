@@ -25,7 +25,7 @@ struct ProgrammingLoopOptions {
   Ownership* ownership = nullptr;  // outlives the loop; null: nothing is recorded
   // Null: the kernel's. Handed to the loop's thread.
   std::unique_ptr<ipvs::KernelTable> table = nullptr;
-  // Called once on the loop's thread when IPVS is first used; its lines are logged. net::prepare_kernel is meant for
+  // Called on the loop's thread when the whole table is read; see Programmer::Options. net::prepare_kernel is meant for
   // it.
   std::function<std::vector<std::string>()> prepare_kernel = nullptr;
   Duration audit_interval = std::chrono::seconds(30);  // the kernel's table is read without a cause; 0: never

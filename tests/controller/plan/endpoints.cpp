@@ -11,7 +11,7 @@ objects::Endpoint state(const std::string& address, bool is_ready, bool serving,
   return {.address = ip(address), .ready = is_ready, .serving = serving, .terminating = terminating};
 }
 
-// "10.2.0.5:80 10.2.0.6:80!" (the second on this node, "node1"), or why there is none in brackets.
+// "10.2.0.5:80 10.2.0.6:80!" (the second on this node, "node1"; with weight 0: "-"), or why there is none in brackets.
 std::string chosen(const objects::Service& of, const std::vector<objects::EndpointSlice>& slices,
                    Family family = Family::ipv4) {
   std::vector<const objects::EndpointSlice*> pointers;
@@ -21,8 +21,10 @@ std::string chosen(const objects::Service& of, const std::vector<objects::Endpoi
   for (const auto& server : choice.real_servers) {
     text += (text.empty() ? "" : " ") + server.address.to_string() + ":" + std::to_string(server.port);
     if (server.on_this_node) text += "!";
+    if (server.weight == 0) text += "-";
   }
-  return text.empty() ? "[" + choice.why_none + "]" : text;
+  if (choice.why_none.empty()) return text;
+  return text + (text.empty() ? "[" : " [") + choice.why_none + "]";
 }
 
 const auto http = service({port(80, 8080, "http")});
@@ -49,20 +51,23 @@ TEST_CASE("a slice port without a number means the Service's numeric target port
   CHECK(chosen(named, {slice("web", {any}, {ready("10.2.0.9")})}) == "[no endpoint has a tcp port named \"http\"]");
 }
 
-TEST_CASE("ready counts; if none is, serving and terminating; else none", "[plan][endpoints][discovery-v1]") {
+TEST_CASE("ready counts; if none is, serving and terminating; what else terminates has weight 0", "[plan][endpoints][discovery-v1]") {
   const std::vector<objects::EndpointPort> ports = {on(80, "http")};
   const auto a_ready = state("10.2.0.1", true, true, false);
   const auto leaving = state("10.2.0.2", false, true, true);
   const auto dead = state("10.2.0.3", false, false, false);
   const auto starting = state("10.2.0.4", false, true, false);
   const auto gone = state("10.2.0.5", false, false, true);
-  CHECK(chosen(http, {slice("web", ports, {a_ready, leaving, dead, starting, gone})}) == "10.2.0.1:80");
-  CHECK(chosen(http, {slice("web", ports, {leaving, dead, starting, gone})}) == "10.2.0.2:80");
-  CHECK(chosen(http, {slice("web", ports, {dead, starting, gone})}) == "[none of its 3 endpoints is ready]");
+  CHECK(chosen(http, {slice("web", ports, {a_ready, leaving, dead, starting, gone})}) ==
+        "10.2.0.1:80 10.2.0.2:80- 10.2.0.5:80-");
+  CHECK(chosen(http, {slice("web", ports, {leaving, dead, starting, gone})}) == "10.2.0.2:80 10.2.0.5:80-");
+  CHECK(chosen(http, {slice("web", ports, {dead, starting, gone})}) ==
+        "10.2.0.5:80- [none of its 3 endpoints is ready]");
+  CHECK(chosen(http, {slice("web", ports, {dead, starting})}) == "[none of its 2 endpoints is ready]");
   CHECK(chosen(http, {slice("web", ports, {})}) == "[it has no endpoints]");
   CHECK(chosen(http, {}) == "[it has no endpoints]");
   // A ready one in another slice of the Service is enough.
-  CHECK(chosen(http, {slice("web", ports, {leaving}), slice("web", ports, {a_ready})}) == "10.2.0.1:80");
+  CHECK(chosen(http, {slice("web", ports, {leaving}), slice("web", ports, {a_ready})}) == "10.2.0.1:80 10.2.0.2:80-");
   auto eager = http;
   eager.publish_not_ready_addresses = true;
   CHECK(chosen(eager, {slice("web", ports, {a_ready, dead, starting})}) == "10.2.0.1:80 10.2.0.3:80 10.2.0.4:80");

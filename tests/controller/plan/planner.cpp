@@ -76,6 +76,7 @@ TEST_CASE("what is missing behind an address is reported, and the address held a
   struct Row {
     std::vector<objects::ObjectChange> objects;
     const char* problem;
+    const char* served = nullptr;
   };
   auto external = service({port(80, 80)});
   external.type = "ExternalName";
@@ -89,18 +90,20 @@ TEST_CASE("what is missing behind an address is reported, and the address held a
        "error Service default/web is of type ExternalName, it has no endpoints: the address is held, nothing is "
        "forwarded"},
       {{web[0]},
-       "warning port http (80/tcp) of Service default/web: it has no endpoints: the address is held, the port not "
-       "forwarded"},
+       "warning port http (80/tcp) of Service default/web: it has no endpoints: the address is held, connections "
+       "to the port are refused",
+       "tcp 10.0.0.50:80 NAT wlc default/web ->"},
       {{web[0], is("default/web-1", slice("web", {on(1, "other")}, {ready("10.2.0.5")}))},
        "warning port http (80/tcp) of Service default/web: no endpoint has a tcp port named \"http\": the address is "
-       "held, the port not forwarded"},
+       "held, connections to the port are refused",
+       "tcp 10.0.0.50:80 NAT wlc default/web ->"},
   };
   for (const auto& row : rows) {
     auto changes = row.objects;
     changes.push_back(entries({{"10.0.0.50", "default/web"}}));
     const auto planner = planner_with(changes);
     CHECK(held(planner.plan()) == Lines{"10.0.0.50/32"});
-    CHECK(services(planner.plan()).empty());
+    CHECK(services(planner.plan()) == (row.served == nullptr ? Lines{} : Lines{row.served}));
     const std::string text = row.problem;
     const auto space = text.find(' ');
     CHECK(problems(planner.plan()) == Lines{text.substr(0, space) + " " + at + text.substr(space + 1)});
