@@ -174,11 +174,16 @@ Result<void> IpSets::destroy(const std::string& set) {
 }
 
 Result<void> IpSets::apply(std::span<const Change> changes) {
-  std::vector<MessagePtr> requests;
-  requests.reserve(changes.size());
-  for (const Change& change : changes) requests.push_back(element_request(change));
   constexpr std::array good{int{IPSET_ERR_EXIST}};
-  return ask(requests, "changing a set", good);
+  // libnl takes a page for each message: with thousands at a time that is what takes the time.
+  constexpr std::size_t at_a_time = 128;
+  for (; !changes.empty(); changes = changes.subspan(std::min(at_a_time, changes.size()))) {
+    std::vector<MessagePtr> requests;
+    for (const Change& change : changes.first(std::min(at_a_time, changes.size())))
+      requests.push_back(element_request(change));
+    if (auto changed = ask(requests, "changing a set", good); !changed) return changed;
+  }
+  return {};
 }
 
 Result<std::optional<std::vector<IpSets::Element>>> IpSets::list(const std::string& set) {

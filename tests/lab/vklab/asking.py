@@ -80,7 +80,7 @@ class Question:
         self.error = error
 
 
-def ask_all(questions, needed, patience, grace):
+def ask_all(questions, needed, patience, grace, close=True):
     """Asks all at once. Waits until all of `needed` are answered, at most `patience` s, and then `grace` s for the others."""
     poller, waiting = select.epoll(), {}
     missing = set(needed)
@@ -110,5 +110,5 @@ def ask_all(questions, needed, patience, grace):
                     poller.modify(descriptor, select.EPOLLIN)
     finally:
         poller.close()
-        for question in questions:
+        for question in questions if close else ():
             question.close()
