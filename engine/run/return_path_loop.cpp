@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "engine/net/attached_networks.h"
+#include "engine/net/conntrack.h"
 #include "engine/net/iptables_rules.h"
 #include "engine/net/nft_rules.h"
 #include "engine/run/programming_log.h"
@@ -53,6 +54,10 @@ ReturnPathDoors kernel_return_path(const std::string& run_dir) {
   doors.ways.push_back(std::make_unique<net::NftRules>("vipkeeper" + suffix, thread_name));
   doors.ways.push_back(std::make_unique<net::IptablesRules>(suffix));
   doors.read_networks = net::read_attached_networks;
+  doors.forget_flows = [](std::span<const return_path::ServicePort> services) -> Result<void> {
+    if (const auto forgotten = net::forget_udp_flows(services); !forgotten) return std::unexpected(forgotten.error());
+    return {};
+  };
   return doors;
 }
 
