@@ -7,9 +7,8 @@ import os
 import signal
 import time
 
-from cluster import VIP, process_in
+from cluster import VIP, holds_for, process_in, wait_until
 from conftest import vipkeeper_runs
-from vklab import holds_for, wait_until
 from workload import Load, ask_from, ask_from_pod, ping, real_servers, wait_for_endpoints, wait_for_pods
 
 # The timers of VRRP at 1 s are up to 3.6 s; the rest is a guest with one processor for three nodes and all of Kubernetes.

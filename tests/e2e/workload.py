@@ -5,8 +5,7 @@ import multiprocessing
 import threading
 import time
 
-from cluster import VIP, ask, run
-from vklab import wait_until
+from cluster import VIP, ask, wait_until
 
 # Pods that are told to end go on serving until the nodes have heard of it: an endpoint that dies with its first signal loses
 # requests behind any balancer.
@@ -120,4 +119,4 @@ def ask_from_pod(cluster, pod, address=VIP):
 
 
 def ping(host, address=VIP):
-    return " 0% packet loss" in run("ip", "netns", "exec", host.name, "ping", "-c", "3", "-i", "0.2", "-W", "2", address, check=False).stdout
+    return " 0% packet loss" in host.run("busybox", "ping", "-c", "3", "-W", "2", address, check=False)
