@@ -10,6 +10,7 @@ BENCH = pathlib.Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent
 sys.path.insert(0, str(REPOSITORY / "tests" / "lab"))
 sys.dont_write_bytecode = True
+WHERE = {"guest": "User Mode Linux guest, one CPU", "emulation": "emulated, one CPU", None: "namespaces on the host"}
 
 
 def median(values):
@@ -38,7 +39,7 @@ def versions():
     from vklab.node import vipkeeper_program
     keepalived = subprocess.run(["keepalived", "--version"], capture_output=True, text=True).stderr.splitlines()[0]
     ours = subprocess.run([vipkeeper_program(), "version"], capture_output=True, text=True).stdout.strip()
-    where = "User Mode Linux guest, one CPU" if os.environ.get("LAB_INSIDE") == "guest" else "namespaces on the host"
+    where = WHERE[os.environ.get("LAB_INSIDE")]
     return f"{ours.splitlines()[0]}; {keepalived}; kernel {os.uname().release}, {where}"
 
 

@@ -236,7 +236,7 @@ class Story:
 
 
 def look_around():
-    on = "tests/lab/guest/exec demo -- tests/lab/on" if os.environ.get("LAB_INSIDE") == "guest" else "tests/lab/on"
+    on = "tests/lab/guest/exec demo -- tests/lab/on" if os.environ.get("LAB_INSIDE") else "tests/lab/on"
     program = os.path.relpath(vipkeeper_program(), REPOSITORY)
     print(f"""
 {BOLD}It stays up. Look around (from the repository, as root):{PLAIN}
@@ -247,7 +247,7 @@ def look_around():
   {on} demo-client busybox wget -qO- http://{VIP}/
   {on} demo-switch ip link set node2.eth0 down      {DIM}# cut a cable; `up` mends it{PLAIN}
   {on} demo-node1 tcpdump -ni eth0 -c 5 vrrp""")
-    if os.environ.get("LAB_INSIDE") == "guest":
+    if os.environ.get("LAB_INSIDE"):
         print(f"{BOLD}and end it:{PLAIN}\n  tests/lab/guest/stop demo", flush=True)
 
 
@@ -286,7 +286,7 @@ def main():
     os.close(reader)
     with Lab("demo", keeps_files=False) as lab:
         code = tell(lab, keep)
-        if code == 0 and os.environ.get("LAB_INSIDE") != "guest":
+        if code == 0 and not os.environ.get("LAB_INSIDE"):
             print("and end it with Ctrl-C.", flush=True)
         else:
             os.write(writer, str(code).encode())

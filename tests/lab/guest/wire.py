@@ -16,14 +16,14 @@ import subprocess
 import sys
 import tempfile
 
-import uml
+import guest
 
-sys.path.insert(0, str(uml.REPOSITORY / "tests" / "lab"))
+sys.path.insert(0, str(guest.REPOSITORY / "tests" / "lab"))
 from vklab.netlink import Netlink  # noqa: E402
 
-CLUSTER = uml.REPOSITORY / "tests" / "kubernetes" / "cluster"
+CLUSTER = guest.REPOSITORY / "tests" / "kubernetes" / "cluster"
 TAP, NETWORK, ADDRESS, API_PORT, CONTROL_PORT = "lab0", "10.99.0", "10.99.0.1", 6443, 6444
-OPTIONS = {"tap": TAP, "modules": (*uml.MODULES, "sch_netem")}
+OPTIONS = {"tap": TAP, "modules": (*guest.MODULES, "sch_netem")}
 CLONE_NEWNET, TUNSETIFF, TUNSETPERSIST, IFF_TAP, IFF_NO_PI = 0x40000000, 0x400454CA, 0x400454CB, 0x2, 0x1000
 
 
@@ -33,10 +33,10 @@ class ControlPlane:
     def __init__(self):
         missing = subprocess.run([CLUSTER.with_name("build"), "--check"], capture_output=True, text=True)
         if missing.returncode != 0:
-            raise uml.GuestError(missing.stderr.strip())
+            raise guest.GuestError(missing.stderr.strip())
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(CLONE_NEWNET) != 0:
-            raise uml.GuestError(f"needs a network namespace of its own: {os.strerror(ctypes.get_errno())}")
+            raise guest.GuestError(f"needs a network namespace of its own: {os.strerror(ctypes.get_errno())}")
         netlink = Netlink()
         netlink.set_up(1)
         make_tap(TAP)
