@@ -210,5 +210,3 @@ def test_nothing_is_left_on_any_host_when_it_is_deleted(cluster):
     for node in cluster.nodes:
         wait_until(lambda: not process_in(node, "vipkeeper"), 90, f"no vipkeeper on {node.name}")
         assert left_on(node) == nothing, node.name
-
-
