@@ -7,6 +7,7 @@
 #   lab         real kernels and real peers: namespaces inside a User Mode Linux guest; needs root
 #   nftables    the lab's tests of masquerading again, in Debian's own kernel under emulation, which has nftables; needs root
 #   cluster     the lab's nodes in a cluster: a real API server and etcd, built once by tests/kubernetes/build; needs root
+#   e2e         a real Kubernetes cluster, kubelets and all, without kube-proxy and with it; needs root
 #   asan-ubsan, tsan    `unit` again, under the sanitizers
 #   fuzz        each fuzzer for FUZZ_SECONDS (20)
 #   lint        clang-format and clang-tidy
@@ -83,6 +84,14 @@ cluster() {
   told $? "$results/cluster/cluster.xml"
 }
 
+e2e() {
+  local -a programs
+  mapfile -t programs < <(tests/kubernetes/build --nodes --print)
+  mkdir -p "$results/e2e"
+  "${as_root[@]}" env "${programs[@]}" tests/e2e/run --junitxml "$results/e2e/e2e.xml"
+  told $? "$results/e2e/e2e.xml"
+}
+
 fuzzers() {
   scripts/run_fuzzers.py --results "$results/fuzz"
   told $? "$results/fuzz/fuzz.xml"
@@ -131,6 +140,12 @@ for ring in "$@"; do
         stage "build for cluster" scripts/build.sh release vipkeeper &&
         stage "build of Kubernetes" tests/kubernetes/build && stage "cluster tests" cluster
       ;;
+    e2e)
+      expected+=(e2e)
+      stage "setup for e2e" scripts/setup.sh build lab kubernetes e2e &&
+        stage "build for e2e" scripts/build.sh release vipkeeper &&
+        stage "build of Kubernetes' nodes" tests/kubernetes/build --nodes && stage "end-to-end tests" e2e
+      ;;
     fuzz)
       expected+=(fuzz)
       stage "setup for fuzz" scripts/setup.sh build fuzz && stage "build fuzz" scripts/build.sh fuzz fuzzers &&
@@ -141,7 +156,7 @@ for ring in "$@"; do
       stage "setup for lint" scripts/setup.sh build lint && stage "lint" lint
       ;;
     *)
-      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, nftables, cluster, asan-ubsan, tsan, fuzz and lint" >&2
+      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, nftables, cluster, e2e, asan-ubsan, tsan, fuzz and lint" >&2
       exit 2
       ;;
   esac

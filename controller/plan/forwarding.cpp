@@ -50,20 +50,16 @@ HealthCheck check_of(const HealthCheck& check, Protocol protocol) {
   return {.type = CheckType::none, .retries = {}, .retry_seconds = {}, .host = {}};
 }
 
-// One port on the addresses of one family.
+// One port on the addresses of one family. It is there without an endpoint too: the port stays the Service's, and IPVS
+// refuses (ICMP) what would else reach whatever listens on the node, or leave an entry of connection tracking behind
+// that keeps a UDP flow from being balanced later.
 void plan_port(Work& work, const objects::ServicePort& port, const std::vector<IpAddress>& addresses) {
   if (addresses.empty()) return;
   auto choice = choose_endpoints(work.service, port, work.slices, addresses.front().family(), work.own_node);
-  // The port stays this Service's: whoever asks is refused, and is not answered by what else listens on the node.
-  if (!choice.why_none.empty()) {
-    work.remark(Severity::warning,
-                fmt::format("port {} of Service {}: {}: the address is held, connections to the port "
-                            "are refused",
-                            port_name(port), work.reference.to_string(), choice.why_none));
-  }
   const auto method = work.options.method;
   if (method == Method::direct || method == Method::tunnel) keep_port(work, port, choice.real_servers);
   bool taken = false;
+  bool served = false;
   for (const auto& address : addresses) {
     auto planned = std::make_shared<VirtualServicePlan>();
     planned->key = {.address = address, .port = port.port, .protocol = port.protocol};
@@ -75,7 +71,13 @@ void plan_port(Work& work, const objects::ServicePort& port, const std::vector<I
     planned->check = check_of(work.options.check, port.protocol);
     planned->real_servers = choice.real_servers;
     const auto key = planned->key;
-    taken = !work.result.virtual_services.emplace(key, std::move(planned)).second || taken;
+    const bool is_first = work.result.virtual_services.emplace(key, std::move(planned)).second;
+    (is_first ? served : taken) = true;
+  }
+  if (served && !choice.why_none.empty()) {
+    work.remark(Severity::warning,
+                fmt::format("port {} of Service {}: {}: the address is held, new connections to the port are refused",
+                            port_name(port), work.reference.to_string(), choice.why_none));
   }
   if (!taken) return;
   work.remark(Severity::error,

@@ -16,8 +16,8 @@ struct Forwarding {
   std::vector<Remark> remarks;
 };
 
-// Every port of every Service of the entry on every address of it, also where there is no endpoint. What is missing is
-// remarked upon; the addresses themselves do not depend on it.
+// Every port of every Service of the entry on every address of it, with endpoints or without. What is missing is
+// remarked upon; neither the addresses nor whose a port is depend on it.
 Forwarding plan_forwarding(const Entry& entry, const Snapshot& snapshot);
 
 }  // namespace vipkeeper::plan

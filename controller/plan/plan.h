@@ -105,7 +105,7 @@ struct VirtualServicePlan {
   std::string scheduler = "wlc";
   std::uint32_t persistence_seconds = 0;     // 0: none
   HealthCheck check;                         // of type tcp or none
-  std::vector<RealServerPlan> real_servers;  // sorted numerically, no duplicates; none: connections are refused
+  std::vector<RealServerPlan> real_servers;  // sorted numerically, no duplicates; none: refuses connections
   bool operator==(const VirtualServicePlan&) const = default;
 };
 

@@ -4,7 +4,8 @@
 // do with a template that is refused (go on with the built-in one, and say so).
 //
 // The text is the contract between the halves of the program: what is shown is what the engine runs, and a keepalived
-// would take it too, with a complaint about the two words it does not have (masquerade, on_this_node). It has the
+// would take it too, with a complaint about the two words it does not have (masquerade, on_this_node) and about a
+// virtual_server without a real_server, which it leaves out while the engine refuses connections there. It has the
 // original's structure (instance `vips`, BACKUP with nopreempt, TCP_CHECK with 3 s, delay_loop 5), without what
 // keepalived ignored with a warning there: the track_interface of the own interface, a second notify, vrrp_iptables, a
 // TCP check of what is not TCP.

@@ -169,7 +169,7 @@ struct RealServer {
 // virtual_server ... { ... }, resolved.
 struct VirtualServer {
   VirtualServerKey key;
-  std::string comment;  // from the "# Service: NAMESPACE/NAME" line before it; shown in status, changes nothing
+  std::string comment;  // from the "# Service: NAMESPACE/NAME" line before it; shown in status
   std::string scheduler = "wlc";
   std::uint32_t scheduler_flags = 0;      // IP_VS_SVC_F_SCHED1..3 and ONEPACKET, as linux/ip_vs.h
   std::uint32_t persistence_seconds = 0;  // 0: none

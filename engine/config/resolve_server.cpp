@@ -34,9 +34,9 @@ class ServerResolver {
     resolve_balancing();
     resolve_persistence();
     for (const RealServerDraft& real : draft_.real_servers) resolve_real_server(real);
-    // A Service has none for a moment now and then.
-    if (server_.real_servers.empty() && !draft_.has_bad_real_server && usable_ && server_.comment.empty()) {
-      findings_.warning(draft_.at, fmt::format("'{}' has no real_server: nothing answers there", draft_.title));
+    // A Service's endpoints come and go, and whoever wrote the text said so; by hand it was forgotten.
+    if (server_.real_servers.empty() && server_.comment.empty() && !draft_.has_bad_real_server && usable_) {
+      findings_.warning(draft_.at, fmt::format("'{}' has no real_server: connections to it are refused", draft_.title));
     }
     resolve_quorum();
     if (!usable_) return nullptr;

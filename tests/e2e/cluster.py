@@ -10,6 +10,7 @@ mount, UTS and cgroup namespace, as with kind, so that a pod with hostNetwork ha
 """
 
 import ctypes
+import functools
 import http.client
 import json
 import os
@@ -26,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(REPOSITORY / "tests" / "lab"), str(REPOSITORY / "tests" / "kubernetes")]
 from authority import Authority  # noqa: E402
-from vklab import wait_until  # noqa: E402
+import vklab  # noqa: E402
 
 NETWORK = "10.88.0"
 API, CLIENT, ROUTER, FAR_CLIENT = f"{NETWORK}.1", f"{NETWORK}.99", f"{NETWORK}.98", "198.51.100.100"
@@ -40,6 +41,9 @@ CONTROLLERS = ("daemonset-controller,replicaset-controller,deployment-controller
                "root-ca-certificate-publisher-controller,endpoints-controller,endpointslice-controller,node-lifecycle-controller,"
                "taint-eviction-controller,namespace-controller,garbage-collector-controller,pod-garbage-collector-controller")
 libc = ctypes.CDLL(None, use_errno=True)
+# All nodes and all of Kubernetes share one processor: who looks too often keeps what is looked for from happening.
+wait_until = functools.partial(vklab.wait_until, pause=0.5)
+holds_for = functools.partial(vklab.holds_for, pause=0.3)
 
 
 def run(*command, check=True, **keywords):
@@ -115,7 +119,7 @@ class Cluster:
         run("mount", "--bind", WORK / "cpuinfo", "/proc/cpuinfo")
         run("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
         pathlib.Path("/sys/fs/cgroup/cgroup.subtree_control").write_text("+cpu +io +memory +pids")
-        run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        run("sysctl", "-qw", "net.ipv4.ip_forward=1", "kernel.hostname=control-plane")
 
     def _make_network(self):
         for bridge in ("segment", "far"):

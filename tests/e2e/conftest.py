@@ -13,8 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import workload  # noqa: E402
-from cluster import REPOSITORY, VIP, WORK, Cluster  # noqa: E402
-from vklab import wait_until  # noqa: E402
+from cluster import REPOSITORY, VIP, WORK, Cluster, wait_until  # noqa: E402
 
 
 def pytest_addoption(parser):

@@ -7,9 +7,8 @@ import os
 import signal
 import time
 
-from cluster import VIP, process_in
+from cluster import VIP, holds_for, process_in, wait_until
 from conftest import vipkeeper_runs
-from vklab import holds_for, wait_until
 from workload import Load, ask_from, ask_from_pod, ping, real_servers, wait_for_endpoints, wait_for_pods
 
 # The timers of VRRP at 1 s are up to 3.6 s; the rest is a guest with one processor for three nodes and all of Kubernetes.
@@ -92,7 +91,7 @@ def settle_with(cluster, replicas):
 
 
 def assert_nothing_failed(load, at_least=100):
-    answered, failures, longest, _, seconds = load.stop()
+    answered, failures, longest, seconds = load.stop()
     print(f"{answered} answered in {seconds:.0f} s, {len(failures)} failed, longest silence {longest:.2f} s")
     assert failures == [] and answered >= at_least
 
@@ -147,13 +146,13 @@ def test_no_request_fails_and_nothing_moves_while_the_api_server_is_frozen_and_t
 def lose(cluster, how, patience=60):
     """Loses the holder while a client asks: (holder before, holder after, longest silence)."""
     [before] = cluster.holders()
-    load = Load(cluster.client, rate=20, threads=10)
+    load = Load(cluster.client, rate=20)
     how(cluster.node(before))
     connected = [node for node in cluster.nodes if node.name != before]
     held = wait_until(lambda: [node.name for node in connected if f"{VIP}/32" in node.addresses()] or before in cluster.holders(), 20,
                       "somebody holds the VIP")
     time.sleep(3)  # what may still come: a second holder, a move back
-    answered, _, longest, _, _ = load.stop()
+    answered, _, longest, _ = load.stop()
     print(f"held by {before}, then {held}; {answered} answered, longest silence {longest:.2f} s")
     assert longest < SILENCE
     return before
@@ -185,11 +184,11 @@ def test_a_holder_whose_cable_is_cut_is_followed_by_one_and_gives_way_when_it_is
 
 
 def test_a_rollout_of_vipkeeper_leaves_one_holder(cluster):
-    load = Load(cluster.client, rate=20, threads=10)
+    load = Load(cluster.client, rate=20)
     cluster.kubectl("-n", "kube-system", "rollout", "restart", "daemonset/vipkeeper")
     cluster.kubectl("-n", "kube-system", "rollout", "status", "daemonset/vipkeeper", "--timeout=400s")
     vipkeeper_runs(cluster)
-    answered, _, longest, _, _ = load.stop()
+    answered, _, longest, _ = load.stop()
     assert answered > 20 and longest < SILENCE
     assert names(ask_from(cluster.client)) == web_names(cluster)
 
@@ -211,5 +210,3 @@ def test_nothing_is_left_on_any_host_when_it_is_deleted(cluster):
     for node in cluster.nodes:
         wait_until(lambda: not process_in(node, "vipkeeper"), 90, f"no vipkeeper on {node.name}")
         assert left_on(node) == nothing, node.name
-
-

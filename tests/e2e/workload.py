@@ -1,12 +1,11 @@
 """The Deployment and Service behind the VIP, and clients that ask it."""
 
 import concurrent.futures
-import multiprocessing
-import threading
-import time
+import os
+import pathlib
+import subprocess
 
-from cluster import VIP, ask, run
-from vklab import wait_until
+from cluster import VIP, ask, wait_until
 
 # Pods that are told to end go on serving until the nodes have heard of it: an endpoint that dies with its first signal loses
 # requests behind any balancer.
@@ -67,51 +66,19 @@ def ask_from(host, count=9, address=VIP):
 
 
 class Load:
-    """A process that asks the VIP so many times a second, from the host, until it is told to stop."""
+    """A program (load.c) that asks the VIP so many times a second, from the host, until it is told to stop."""
 
-    def __init__(self, host, rate=200, threads=20, address=VIP):
-        self.ending, here = multiprocessing.Event(), multiprocessing.Pipe(duplex=False)
-        self.results = here[0]
-        self.process = multiprocessing.Process(target=self._run, args=(host, rate, threads, address, here[1]), daemon=True)
-        self.process.start()
-
-    def _run(self, host, rate, threads, address, results):
-        host.enter()
-        answered, failures, lock = [], [], threading.Lock()
-        begin = time.monotonic()
-
-        def work(number):
-            asked = 0
-            while not self.ending.is_set():
-                due = begin + (asked * threads + number) / rate
-                delay = due - time.monotonic()
-                if delay > 0:
-                    time.sleep(delay)
-                asked += 1
-                started = time.monotonic()
-                try:
-                    pod, _ = ask(address, timeout=10)
-                    with lock:
-                        answered.append((time.monotonic(), pod))
-                except OSError as error:
-                    with lock:
-                        failures.append(f"{started - begin:.2f} s: {error!r} after {time.monotonic() - started:.2f} s")
-
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        answered.sort()
-        longest = max((b[0] - a[0] for a, b in zip(answered, answered[1:])), default=0)
-        results.send((len(answered), failures, longest, sorted({pod for _, pod in answered}), time.monotonic() - begin))
+    def __init__(self, host, rate=200, address=VIP):
+        self.process = subprocess.Popen([pathlib.Path(os.environ["E2E_IMAGES"]) / "load", address, "80", str(rate)],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=host.enter)
 
     def stop(self):
-        """(answered, [failures], longest time without an answer, pods that answered, seconds)"""
-        self.ending.set()
-        found = self.results.recv()
-        self.process.join()
-        return found
+        """(answered, [failures], longest time without an answer, seconds)"""
+        self.process.terminate()
+        *failures, last = self.process.communicate(timeout=60)[0].splitlines()
+        words = last.split()
+        assert words[::2] == ["answered", "failed", "longest", "seconds"], last
+        return int(words[1]), failures, float(words[5]), float(words[7])
 
 
 def ask_from_pod(cluster, pod, address=VIP):
@@ -120,4 +87,4 @@ def ask_from_pod(cluster, pod, address=VIP):
 
 
 def ping(host, address=VIP):
-    return " 0% packet loss" in run("ip", "netns", "exec", host.name, "ping", "-c", "3", "-i", "0.2", "-W", "2", address, check=False).stdout
+    return " 0% packet loss" in host.run("busybox", "ping", "-c", "3", "-W", "2", address, check=False)

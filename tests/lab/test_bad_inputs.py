@@ -118,8 +118,8 @@ def test_without_rights_the_line_names_the_missing_capability(lab):
 
 
 def loaded_modules():
-    """ip_vs and its schedulers, as far as they are loaded now."""
-    return re.findall(r"(?m)^(ip_vs\w*) ", pathlib.Path("/proc/modules").read_text())
+    """ip_vs, its schedulers and the match of iptables that asks it, as far as they are loaded now."""
+    return re.findall(r"(?m)^(ip_vs\w*|xt_ipvs) ", pathlib.Path("/proc/modules").read_text())
 
 
 def unload_ip_vs():

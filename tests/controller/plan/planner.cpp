@@ -76,7 +76,7 @@ TEST_CASE("what is missing behind an address is reported, and the address held a
   struct Row {
     std::vector<objects::ObjectChange> objects;
     const char* problem;
-    const char* served = nullptr;
+    Lines services{};
   };
   auto external = service({port(80, 80)});
   external.type = "ExternalName";
@@ -90,20 +90,20 @@ TEST_CASE("what is missing behind an address is reported, and the address held a
        "error Service default/web is of type ExternalName, it has no endpoints: the address is held, nothing is "
        "forwarded"},
       {{web[0]},
-       "warning port http (80/tcp) of Service default/web: it has no endpoints: the address is held, connections "
+       "warning port http (80/tcp) of Service default/web: it has no endpoints: the address is held, new connections "
        "to the port are refused",
-       "tcp 10.0.0.50:80 NAT wlc default/web ->"},
+       {"tcp 10.0.0.50:80 NAT wlc default/web ->"}},
       {{web[0], is("default/web-1", slice("web", {on(1, "other")}, {ready("10.2.0.5")}))},
        "warning port http (80/tcp) of Service default/web: no endpoint has a tcp port named \"http\": the address is "
-       "held, connections to the port are refused",
-       "tcp 10.0.0.50:80 NAT wlc default/web ->"},
+       "held, new connections to the port are refused",
+       {"tcp 10.0.0.50:80 NAT wlc default/web ->"}},
   };
   for (const auto& row : rows) {
     auto changes = row.objects;
     changes.push_back(entries({{"10.0.0.50", "default/web"}}));
     const auto planner = planner_with(changes);
     CHECK(held(planner.plan()) == Lines{"10.0.0.50/32"});
-    CHECK(services(planner.plan()) == (row.served == nullptr ? Lines{} : Lines{row.served}));
+    CHECK(services(planner.plan()) == row.services);
     const std::string text = row.problem;
     const auto space = text.find(' ');
     CHECK(problems(planner.plan()) == Lines{text.substr(0, space) + " " + at + text.substr(space + 1)});
@@ -349,6 +349,29 @@ TEST_CASE("entries may share an address; a port belongs to the entry whose key s
   CHECK(services(change) ==
         Lines{"tcp 10.0.0.50:80 NAT wlc default/web -> 10.2.0.5:8080 10.2.0.6:8080", "tcp 10.0.0.50:81 gone"});
   CHECK(problems(planner.plan()).size() == 1);
+}
+
+TEST_CASE("a virtual service whose endpoints go and come stays, and a change of them is one change",
+          "[plan][endpoints][drain][rules]") {
+  const auto http = service({port(80, 8080, "http")});
+  const auto with = [](std::vector<objects::Endpoint> endpoints) {
+    return is("default/web-1", slice("web", {on(8080, "http")}, std::move(endpoints)));
+  };
+  const std::string none = "tcp 10.0.0.50:80 NAT wlc default/web ->";
+  const objects::Endpoint leaving{.address = ip("10.2.0.5"), .ready = false, .serving = false, .terminating = true};
+  auto planner = planner_with({is("default/web", http), with({}), entries({{"10.0.0.50", "default/web"}})});
+  CHECK(services(planner.plan()) == Lines{none});
+  CHECK(problems(planner.plan()).size() == 1);
+  CHECK(services(step(planner, with({ready("10.2.0.5")}))) == Lines{none + " 10.2.0.5:8080"});
+  CHECK(problems(planner.plan()).empty());
+  // The only one ends: what it has goes on, nothing new is let in.
+  CHECK(services(step(planner, with({leaving}))) == Lines{none + " 10.2.0.5:8080~"});
+  CHECK(problems(planner.plan()) ==
+        Lines{"warning " + at +
+              "port http (80/tcp) of Service default/web: none of its 1 endpoints is ready: the address is held, new "
+              "connections to the port are refused"});
+  CHECK(services(step(planner, gone(objects::Kind::endpoint_slice, "default/web-1"))) == Lines{none});
+  CHECK(services(step(planner, gone(objects::Kind::service, "default/web"))) == Lines{"tcp 10.0.0.50:80 gone"});
 }
 
 TEST_CASE("nothing is planned before everything was listed once, nor handed out before the own node is known",

@@ -10,12 +10,14 @@ using namespace world;
 
 using Data = std::map<std::string, std::string>;
 
-// What the rows' Services are: web has http and https, dns has 53 in both protocols, api shares web's port 80.
+// What the rows' Services are: web has http and https, dns has 53 in both protocols, api shares web's port 80, and
+// so does idle, that has no endpoints.
 std::vector<objects::ObjectChange> cluster() {
   return {is("default/web", service({port(80, 8080, "http"), port(443, 8443, "https")})),
           is("default/web-1", slice("web", {on(8080, "http"), on(8443, "https")}, {ready("10.2.0.5")})),
           is("default/dns", service({port(53, 53, "dns", Protocol::udp), port(53, 53, "dns-tcp")})),
           is("default/dns-1", slice("dns", {on(53, "dns", Protocol::udp), on(53, "dns-tcp")}, {ready("10.2.0.7")})),
+          is("default/idle", service({port(80, 80)})),
           is("default/api", service({port(80, 80, "api"), port(6443, 6443, "tls")})),
           is("default/api-1", slice("api", {on(80, "api"), on(6443, "tls")}, {ready("10.2.0.8")}))};
 }
@@ -272,6 +274,28 @@ TEST_CASE("Services, ports and clashes", "[plan][rules][extended][services]") {
        {"tcp 10.0.0.60:80 " + api80, "tcp 10.0.0.60:443 " + web443},
        {"error a: tcp 10.0.0.60:80 is served by the entry \"B\", whose key sorts first: left out here; use another "
         "address or port"}},
+      {"a port stays the first entry's while nothing is ready behind it, and its clients never reach the other's",
+       {{"10.0.0.60", "default/idle"}, {"w", "addresses: 10.0.0.60\nservices: [{service: default/api, ports: api}]"}},
+       {"10.0.0.60/32"},
+       {"tcp 10.0.0.60:80 NAT wlc default/idle ->"},
+       {"warning 10.0.0.60: port 80/tcp of Service default/idle: it has no endpoints: the address is held, new "
+        "connections to the port are refused",
+        "error w: tcp 10.0.0.60:80 is served by the entry \"10.0.0.60\", whose key sorts first: left out here; use "
+        "another address or port"}},
+      {"and the first service's within an entry",
+       {{"w", "addresses: 10.0.0.60\nservices: [{service: default/idle}, {service: default/api, ports: api}]"}},
+       {"10.0.0.60/32"},
+       {"tcp 10.0.0.60:80 NAT wlc default/idle ->"},
+       {"warning w: port 80/tcp of Service default/idle: it has no endpoints: the address is held, new connections to "
+        "the port are refused",
+        "error w: port api (80/tcp) of Service default/api is taken by an earlier one of the same entry: left out; "
+        "choose between them with ports"}},
+      {"of a port that is an earlier one's it is not said that nothing is behind it",
+       {{"w", "addresses: 10.0.0.60\nservices: [{service: default/api, ports: api}, {service: default/idle}]"}},
+       {"10.0.0.60/32"},
+       {"tcp 10.0.0.60:80 " + api80},
+       {"error w: port 80/tcp of Service default/idle is taken by an earlier one of the same entry: left out; choose "
+        "between them with ports"}},
       {"an address that two entries say differently is held as the first says",
        {{"a", "addresses: 10.0.0.60/24"},
         {"b", "addresses: 10.0.0.60/25\ninterface: eth1"},

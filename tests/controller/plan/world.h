@@ -114,14 +114,14 @@ inline std::vector<std::string> held(const VipPlan& plan) {
   return result;
 }
 
-// "tcp 10.0.0.50:80 NAT wlc default/web -> 10.2.0.5:8080 10.2.0.6:8080"
+// "tcp 10.0.0.50:80 NAT wlc default/web -> 10.2.0.5:8080 10.2.0.6:8080~", the second of which drains
 inline std::string shown(const VirtualServicePlan& service) {
   std::string text = service.key.to_string() + " " + std::string(to_string(service.method)) + " " + service.scheduler;
   if (service.masquerade != Masquerade::automatic) text += " masquerade " + std::string(to_string(service.masquerade));
   if (service.persistence_seconds != 0) text += " " + std::to_string(service.persistence_seconds) + "s";
   text += " " + service.service + " ->";
   for (const auto& server : service.real_servers) {
-    text += " " + server.address.to_string() + ":" + std::to_string(server.port);
+    text += " " + server.address.to_string() + ":" + std::to_string(server.port) + (server.weight == 0 ? "~" : "");
   }
   return text;
 }

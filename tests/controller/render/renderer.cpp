@@ -97,6 +97,21 @@ virtual_server 10.4.0.50 80 {
 )");
 }
 
+TEST_CASE("a virtual server without real servers is in the text", "[render][drain]") {
+  auto service = web();
+  service.real_servers.clear();
+  CHECK(text_of(with(vips(), {service})).ends_with(R"(
+# Service: default/echoheaders
+virtual_server 10.4.0.50 80 {
+  delay_loop 5
+  lvs_sched wlc
+  lvs_method NAT
+  masquerade auto
+  protocol TCP
+}
+)"));
+}
+
 TEST_CASE("a real server that drains has weight 0 and no check", "[render][drain]") {
   auto service = web();
   service.real_servers[0].weight = 0;

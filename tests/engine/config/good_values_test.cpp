@@ -321,6 +321,17 @@ TEST_CASE("a virtual_server without protocol is UDP, as in keepalived", "[config
   CHECK(check_text("test.conf", "virtual_server 192.0.2.1 53 {\n real_server 10.0.0.5 53 { weight 1 }\n}").size() == 3);
 }
 
+TEST_CASE("a virtual_server without a real_server is a Service whose endpoints are away, or a mistake",
+          "[config][virtual_server]") {
+  const std::string block =
+      "virtual_server 10.0.0.1 80 {\n  protocol TCP\n  lb_algo rr\n  lb_kind NAT\n  delay_loop 5\n}\n";
+  require_silent("# Service: default/web\n" + block);
+  const auto problems = check_text("test.conf", block);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].to_string().find(
+            "'virtual_server 10.0.0.1 80' has no real_server: connections to it are refused") != std::string::npos);
+}
+
 TEST_CASE("direct routing keeps the port, and its check still asks the port that was written",
           "[config][real_server]") {
   const std::string text =

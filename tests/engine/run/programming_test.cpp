@@ -304,6 +304,22 @@ TEST_CASE("a real server in many virtual services is probed once and leaves them
   CHECK(bench.kernel.sends == sends + 1);
 }
 
+TEST_CASE("a virtual service stays in the kernel when its last real server goes, and takes the next in",
+          "[programming][drain][one-command]") {
+  Bench bench;
+  const auto none = server(80, 0);
+  bench.apply({none});
+  CHECK(bench.commands() == Commands{"add virtual service tcp 192.0.2.10:80"});
+  CHECK(bench.entry(none).destinations.empty());
+  CHECK_FALSE(bench.programmer->status()[0].quorum_up);
+  bench.apply({server(80, 1)});
+  CHECK(bench.commands() == Commands{"add real server 10.0.0.1:8080 to tcp 192.0.2.10:80"});
+  CHECK(bench.programmer->status()[0].quorum_up);
+  bench.apply({none});
+  CHECK(bench.commands() == Commands{"delete real server 10.0.0.1:8080 from tcp 192.0.2.10:80"});
+  CHECK(bench.programmer->settled());
+}
+
 // As the controller writes one that terminates.
 void drain(config::RealServer& real) {
   real.weight = 0;
