@@ -1,7 +1,7 @@
 # The commands of README. Each sets itself up (Debian 12 packages, by scripts/setup.sh) and asks nothing.
 #
 #   make demo    three nodes, three pods, a client: watch virtual IPs survive a node (KEEP=1 leaves it up)
-#   make test    every ring: unit, simulation, cli, house, lab, cluster, e2e (RINGS="unit house" for some of them)
+#   make test    every ring: unit, simulation, cli, house, lab, nftables, cluster, e2e (RINGS="unit house" for some)
 #   make build   the release program: build/vipkeeper
 #   make lint    format, clang-tidy, the house's rules
 #   make bench   the figures of README
@@ -11,7 +11,7 @@
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 # What the lab, the demo and the benchmarks listen to; sudo passes on only what is named.
 SETTINGS = $(foreach name,KEEP LAB ADVERT VIPKEEPER,$(if $($(name)),$(name)=$($(name))))
-RINGS ?= unit cli house lab cluster e2e
+RINGS ?= unit cli house lab nftables cluster e2e
 
 .PHONY: build demo test lint bench sanitize fuzz clean
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that a purpose needs, and nothing when they are there.
 #
-#   scripts/setup.sh PURPOSE...     purposes: build test lab kubernetes e2e lint fuzz all; --list prints the packages only
+#   scripts/setup.sh PURPOSE...     purposes: build test lab kubernetes e2e emulation lint fuzz all; --list prints the packages only
 #
 # Asks nothing. Needs root, or a sudo that needs no password, only where something is missing. No service is started or
 # left enabled on this machine: keepalived, haproxy and etcd are peers and oracles of the tests, started by them in namespaces.
@@ -18,11 +18,13 @@ packages_kubernetes="etcd-server openssl iproute2 python3 python3-yaml valgrind"
 command -v go >/dev/null || "$(dirname "$0")/../tests/kubernetes/build" --check 2>/dev/null || packages_kubernetes+=" golang-go"
 # A node's container runtime and network, and what the image has beside the libraries of the build.
 packages_e2e="runc containernetworking-plugins dumb-init ca-certificates kmod iptables iproute2 gcc libc6-dev"
+# The kernel itself is not installed: tests/lab/guest/debian_kernel.py fetches and unpacks it.
+packages_emulation="qemu-system-x86 qemu-system-common busybox-static kmod"
 packages_lint="clang-tidy-19 clang-format-19 clang-19 python3 python3-yaml catch2"
 packages_fuzz="clang-19 libclang-rt-19-dev"
 
 usage() {
-  echo "usage: scripts/setup.sh [--list] build|test|lab|kubernetes|e2e|lint|fuzz|all ..." >&2
+  echo "usage: scripts/setup.sh [--list] build|test|lab|kubernetes|e2e|emulation|lint|fuzz|all ..." >&2
   exit 2
 }
 
@@ -32,11 +34,11 @@ wanted=
 for purpose in "$@"; do
   case $purpose in
     --list) list_only=1 ;;
-    build | test | lab | kubernetes | e2e | lint | fuzz)
+    build | test | lab | kubernetes | e2e | emulation | lint | fuzz)
       name=packages_$purpose
       wanted+=" ${!name}"
       ;;
-    all) wanted+=" $packages_build $packages_test $packages_lab $packages_kubernetes $packages_e2e $packages_lint $packages_fuzz" ;;
+    all) wanted+=" $packages_build $packages_test $packages_lab $packages_kubernetes $packages_e2e $packages_emulation $packages_lint $packages_fuzz" ;;
     *) usage ;;
   esac
 done

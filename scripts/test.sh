@@ -5,6 +5,7 @@
 #   cli         the release program as a newcomer meets it: usage, exit codes, messages
 #   house       the rules of the tree: pure folders, direction of includes, headers alone, deployment files, documents
 #   lab         real kernels and real peers: namespaces inside a User Mode Linux guest; needs root
+#   nftables    the lab's tests of masquerading again, in Debian's own kernel under emulation, which has nftables; needs root
 #   cluster     the lab's nodes in a cluster: a real API server and etcd, built once by tests/kubernetes/build; needs root
 #   e2e         a real Kubernetes cluster, kubelets and all, without kube-proxy and with it; needs root
 #   asan-ubsan, tsan    `unit` again, under the sanitizers
@@ -66,6 +67,12 @@ lab() {
   told $? "$results/lab/lab.xml"
 }
 
+nftables() {
+  mkdir -p "$results/nftables"
+  "${as_root[@]}" env LAB=emulation tests/lab/run -t 1500 -m masquerade --junitxml "$results/nftables/nftables.xml"
+  told $? "$results/nftables/nftables.xml"
+}
+
 # First what needs no root, then the lab. Where the programs are is found out by the user who built them: root has another home.
 cluster() {
   local -a programs
@@ -122,6 +129,11 @@ for ring in "$@"; do
       stage "setup for lab" scripts/setup.sh build lab && stage "build release" scripts/build.sh release vipkeeper &&
         stage "lab tests" lab
       ;;
+    nftables)
+      expected+=(nftables)
+      stage "setup for nftables" scripts/setup.sh build lab emulation &&
+        stage "build for nftables" scripts/build.sh release vipkeeper && stage "nftables tests" nftables
+      ;;
     cluster)
       expected+=(cluster)
       stage "setup for cluster" scripts/setup.sh build lab kubernetes &&
@@ -144,7 +156,7 @@ for ring in "$@"; do
       stage "setup for lint" scripts/setup.sh build lint && stage "lint" lint
       ;;
     *)
-      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, cluster, e2e, asan-ubsan, tsan, fuzz and lint" >&2
+      echo "test: no ring is called '$ring'; there are unit, cli, house, lab, nftables, cluster, e2e, asan-ubsan, tsan, fuzz and lint" >&2
       exit 2
       ;;
   esac

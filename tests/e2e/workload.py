@@ -16,7 +16,7 @@ def objects(replicas):
     affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
         {"weight": 100, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}}]}}
     container = {"name": "web", "image": "localhost/web:1", "imagePullPolicy": "Never",
-                 "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 2},
+                 "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 2, "timeoutSeconds": 5},
                  "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
                   "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}},

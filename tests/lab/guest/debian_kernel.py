@@ -21,10 +21,14 @@ def find():
         if not there:
             raise guest.GuestError(f"no package {META_PACKAGE} is known here: apt-get update")
         return there[-1].parent
-    folder = CACHE / version
-    if not folder.exists():
-        fetch(package, version, folder)
-    return folder
+    if not (CACHE / version).exists():
+        try:
+            fetch(package, version)
+        except guest.GuestError:  # an old list names what the archive has no more
+            run(["apt-get", "-q", "update"])
+            package, version = offered()
+            fetch(package, version)
+    return CACHE / version
 
 
 def offered():
@@ -33,7 +37,7 @@ def offered():
     return found.groups() if found else (None, None)
 
 
-def fetch(package, version, folder):
+def fetch(package, version):
     print(f"guest: fetching {package} {version} (once)", flush=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="new-") as work:
@@ -45,13 +49,13 @@ def fetch(package, version, folder):
         run(["depmod", "-b", unpacked, module_tree(unpacked).name], work)
         shutil.rmtree(unpacked / "usr", ignore_errors=True)
         try:
-            unpacked.rename(folder)
+            unpacked.rename(CACHE / version)
         except OSError:  # somebody else was first
-            if not folder.exists():
+            if not (CACHE / version).exists():
                 raise
 
 
-def run(command, directory):
+def run(command, directory="/"):
     done = subprocess.run(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise guest.GuestError(f"{' '.join(map(str, command))}: {done.stdout.strip()}")

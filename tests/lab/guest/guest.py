@@ -75,6 +75,9 @@ class Guest:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.job / "console", "ab"),
             pass_fds=descriptors, cwd="/", start_new_session=True, preexec_fn=None if self.kept else die_with_parent)
         (self.job / "host_pid").write_text(str(self.process.pid))
+        # A program's arguments can be read only a moment after it has begun, and guest_process_alive goes by them.
+        while not guest_process_alive(self.job) and self.process.poll() is None:
+            time.sleep(0.001)
 
     def kernel_parameters(self):
         """For init.sh: the kernel hands parameters that it does not know over as environment."""
