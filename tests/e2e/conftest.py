@@ -1,10 +1,10 @@
 """One cluster for all tests of a run, with vipkeeper applied as README says: tests/e2e/run."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
-import signal
 import sys
 
 import pytest
@@ -13,12 +13,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import workload  # noqa: E402
-from cluster import REPOSITORY, VIP, WORK, Cluster, wait_until  # noqa: E402
+from cluster import REPOSITORY, VIP, Cluster, wait_until  # noqa: E402
 
 
 def pytest_addoption(parser):
     parser.addoption("--kube-proxy", action="store_true", help="with kube-proxy on each node")
-    parser.addoption("--freeze", type=float, default=10, help="seconds for which the API server stands still")
+    parser.addoption("--freeze", type=float, default=8, help="seconds for which the API server stands still")
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +34,9 @@ def bare_cluster(request):
     try:
         one.start()
     except AssertionError as error:
-        pytest.exit(f"the cluster did not start: {error}\n{one.logs(25)}", 3)
+        pytest.exit(f"the cluster did not start: {error}\n{one.node_logs(25)}\n{one.logs()}", 3)
     yield one
-    for process in one.processes.values():
-        process.kill()
+    one.close()
 
 
 def readme_commands():
@@ -46,28 +45,22 @@ def readme_commands():
     return [line.split("#")[0].split() for line in re.findall(r"(?m)^    (kubectl .*)$", section)]
 
 
-def overlay():
-    """deploy/ with this cluster's image and addresses: what README asks the reader to fill in."""
-    folder = WORK / "overlay"
-    folder.mkdir(exist_ok=True)
-    entries = {VIP: "default/web"}
-    (folder / "kustomization.yaml").write_text(json.dumps({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-        "resources": [os.path.relpath(REPOSITORY / "deploy", folder)],
-        "images": [{"name": "vipkeeper", "newName": "localhost/vipkeeper", "newTag": "e2e"}],
-        "patches": [{"target": {"kind": "ConfigMap", "name": "vip-configmap"},
-                     "patch": json.dumps([{"op": "replace", "path": "/data", "value": entries}])}]}))
-    return str(folder)
+# Over deploy/: this cluster's image and addresses, which README asks the reader to fill in.
+FILLED_IN = {
+    "images": [{"name": "vipkeeper", "newName": "localhost/vipkeeper", "newTag": "e2e"}],
+    "patches": [{"target": {"kind": "ConfigMap", "name": "vip-configmap"},
+                 "patch": json.dumps([{"op": "replace", "path": "/data", "value": {VIP: "default/web"}}])}]}
 
 
 @pytest.fixture(scope="session")
 def cluster(bare_cluster):
     """With three web pods, one a node, behind the Service web, and vipkeeper on each node."""
-    bare_cluster.apply(*workload.objects(replicas=3, spread=True))
-    bare_cluster.overlay = overlay()
+    bare_cluster.kubectl("apply", "--validate=strict", "-f", "-", input="\n---\n".join(
+        json.dumps(one) for one in workload.objects(replicas=3)))
+    bare_cluster.deploy = bare_cluster.overlay(FILLED_IN)
     for command in readme_commands():
         if command[1] == "apply":
-            bare_cluster.kubectl(*[bare_cluster.overlay if word == "deploy" else word for word in command[1:]])
+            bare_cluster.kubectl(*[bare_cluster.deploy if word == "deploy" else word for word in command[1:]])
     workload.wait_for_pods(bare_cluster, 3, 300)
     vipkeeper_runs(bare_cluster, 420)
     return bare_cluster
@@ -83,11 +76,21 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed and "bare_cluster" in item.funcargs:
-        one = item.funcargs["bare_cluster"]
-        for name in ("kube-apiserver", "etcd"):
-            one.signal(name, signal.SIGCONT)
-        shown = [one.kubectl("get", "pods", "-A", "-o", "wide", check=False), one.kubectl("get", "events", "-A", check=False)[-3000:],
-                 *(one.kubectl("-n", "kube-system", "logs", "--tail=30", pod, check=False) for pod in one.kubectl(
-                     "-n", "kube-system", "get", "pods", "-l", "app.kubernetes.io/name=vipkeeper", "-o", "name", check=False).split()[:3]),
-                 *(f"{node.name}: {node.run('ipvsadm', '-Ln', check=False)}" for node in one.nodes), one.logs()]
-        report.sections.append(("the cluster", "\n".join(shown)))
+        report.sections.append(("the cluster", picture(item.funcargs["bare_cluster"])))
+
+
+def picture(cluster):
+    """Pods, events, vipkeeper's logs, tables and the ends of all logs, for a failed test's report."""
+    with contextlib.suppress(AssertionError):
+        cluster.thaw()
+
+    def shown(*words):
+        return cluster.call("kubectl", *words, check=False)["out"]
+
+    try:
+        parts = [shown("get", "pods", "-A", "-o", "wide"), shown("get", "events", "-A")[-3000:],
+                 shown("-n", "kube-system", "logs", "-l", "app.kubernetes.io/name=vipkeeper", "--prefix", "--tail=25")]
+    except (AssertionError, OSError) as error:
+        parts = [f"no answer of the API server: {error}"]
+    parts += [f"{node.name}: {node.run('ipvsadm', '-Ln', check=False)}" for node in cluster.nodes]
+    return "\n".join([*parts, cluster.node_logs(), cluster.logs()])

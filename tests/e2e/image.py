@@ -134,7 +134,7 @@ def build_static(source, name, archive, shell=False):
         root = pathlib.Path(folder)
         base(root)
         program = pathlib.Path(source).stem
-        compile_static(source, root / "usr/bin" / program)
+        subprocess.run(["gcc", "-Os", "-static", "-s", "-Wall", "-o", root / "usr/bin" / program, HERE / source], check=True)
         if shell:
             add_busybox(root)
         write_archive(root, name, [f"/usr/bin/{program}"], archive)
@@ -176,14 +176,9 @@ def write_archive(root, name, entrypoint, archive):
             tar.addfile(entry, io.BytesIO(content))
 
 
-def compile_static(source, program):
-    subprocess.run(["gcc", "-Os", "-static", "-s", "-Wall", "-o", program, HERE / source], check=True)
-
-
 def build_all(program, folder):
-    """pause.tar, web.tar and vipkeeper.tar in the folder, and the program load."""
+    """pause.tar, web.tar and vipkeeper.tar in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    compile_static("load.c", folder / "load")
     build_static("pause.c", "localhost/pause:1", folder / "pause.tar")
     build_static("web.c", "localhost/web:1", folder / "web.tar", shell=True)
     build_vipkeeper(program, folder / "vipkeeper.tar")

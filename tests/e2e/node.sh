@@ -1,7 +1,7 @@
 #!/bin/bash
 # Becomes one node of the cluster: a containerd and a kubelet (and kube-proxy) in fresh mount, UTS and cgroup namespaces inside
 # the network namespace where it is started (cluster.py). Environment: NAME, ADDRESS, POD_NETWORK, KEYS (folder), IMAGES,
-# LOGS (folder), API (address), PROXY (empty: without kube-proxy), and the programs as tests/kubernetes/build --print names them.
+# LOGS (folder), API (address:port), PROXY (empty: without kube-proxy), and the programs as tests/kubernetes/build --print names them.
 # Ends with its parent; whatever it mounts is its own.
 set -euo pipefail
 hostname "$NAME"
@@ -49,10 +49,10 @@ CONF
 cat >/run/containerd/kubelet.yaml <<CONF
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $KEYS/cluster.crt}}
+authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $KEYS/client-ca.crt}}
 authorization: {mode: Webhook}
-tlsCertFile: $KEYS/kubelet-server-$NAME.crt
-tlsPrivateKeyFile: $KEYS/kubelet-server-$NAME.key
+tlsCertFile: $KEYS/server.crt
+tlsPrivateKeyFile: $KEYS/server.key
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: cgroupfs
 failSwapOn: false
@@ -66,7 +66,7 @@ CONF
 if [ -z "$PROXY" ]; then
   # What kube-proxy does for the one Service that pods need here.
   for chain in OUTPUT PREROUTING; do
-    iptables -t nat -A $chain -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "$API:6443"
+    iptables -t nat -A $chain -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination "$API"
   done
 fi
 
@@ -78,10 +78,10 @@ done
 for image in $IMAGES; do
   "$CTR" -n k8s.io images import --local "$image" >>"$LOGS/$NAME-import.log" 2>&1
 done
-"$KUBELET" --config=/run/containerd/kubelet.yaml --kubeconfig="$KEYS/$NAME.conf" --hostname-override="$NAME" --node-ip="$ADDRESS" \
+"$KUBELET" --config=/run/containerd/kubelet.yaml --kubeconfig="$KEYS/kubelet.conf" --hostname-override="$NAME" --node-ip="$ADDRESS" \
   --root-dir=/var/lib/kubelet --cert-dir=/var/lib/kubelet/pki --housekeeping-interval=30s -v=1 >"$LOGS/$NAME-kubelet.log" 2>&1 &
 # Its first rules at once, later ones together: each sync takes seconds of this guest's one processor.
-[ -z "$PROXY" ] || "$KUBE_PROXY" --kubeconfig="$KEYS/admin.conf" --hostname-override="$NAME" --proxy-mode=iptables \
+[ -z "$PROXY" ] || "$KUBE_PROXY" --kubeconfig="$KEYS/kube-proxy.conf" --hostname-override="$NAME" --proxy-mode=iptables \
   --cluster-cidr=10.244.0.0/16 --iptables-min-sync-period=20s --iptables-sync-period=300s --conntrack-max-per-core=0 \
   --conntrack-tcp-timeout-established=0s --conntrack-tcp-timeout-close-wait=0s -v=1 >"$LOGS/$NAME-kube-proxy.log" 2>&1 &
 wait

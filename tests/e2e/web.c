@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ static void answer_udp(int fd) {
     sendto(fd, text, (size_t)line(text, sizeof text, &client), 0, (struct sockaddr *)&client, size);
 }
 
-// "web ADDRESS": asks there instead, once, and prints the answer; for questions from inside a pod.
+// "web ADDRESS COUNT": asks there instead, so many times, and prints the answers; for questions from inside a pod.
 static int ask(const char *address) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(80)};
   struct timeval patience = {5, 0};
@@ -67,13 +68,16 @@ static int ask(const char *address) {
   for (ssize_t got; (got = recv(fd, text + have, sizeof text - 1 - have, 0)) > 0;) have += (size_t)got;
   text[have] = 0;
   const char *body = strstr(text, "\r\n\r\n");
+  close(fd);
   if (body == NULL) return 1;
   fputs(body + 4, stdout);
   return 0;
 }
 
 int main(int count, char **words) {
-  if (count > 1) return ask(words[1]);
+  for (int left = count == 3 ? atoi(words[2]) : 0; left > 0; --left)
+    if (ask(words[1]) != 0) return 1;
+  if (count > 1) return 0;
   signal(SIGTERM, leave);
   struct pollfd waiting[2] = {{open_socket(SOCK_STREAM), POLLIN, 0}, {open_socket(SOCK_DGRAM), POLLIN, 0}};
   listen(waiting[0].fd, 512);

@@ -55,20 +55,22 @@ class ControlPlaneError(RuntimeError):
     """The control plane did not do what it was told; the text says why and, where there is one, the remedy."""
 
 
-def programs():
-    """{KUBE_APISERVER, KUBECTL, ETCD, ETCDCTL: path}; an Error with the remedy if one is missing."""
-    done = subprocess.run([HERE / "build", "--print"], capture_output=True, text=True)
+def programs(*more):
+    """{KUBE_APISERVER, KUBECTL, ETCD, ETCDCTL: path}; an Error with the remedy if one is missing. `more`: an option of build."""
+    done = subprocess.run([HERE / "build", *more, "--print"], capture_output=True, text=True)
     if done.returncode != 0:
         raise ControlPlaneError(done.stderr.strip())
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
 class ControlPlane:
+    programs_of_build = ()
+
     def __init__(self, directory, address="127.0.0.1", port=0, etcd=None, on_main_thread=lambda function: function()):
         """`port` 0 takes any free one; `etcd` names another program than the one built."""
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.programs = programs()
+        self.programs = programs(*self.programs_of_build)
         self.address, self.port = address, port or free_port(address)
         self.default_etcd, self._on_main_thread = etcd or self.programs["ETCD"], on_main_thread
         self.etcd_program, self.watch_cache = self.default_etcd, True
@@ -88,6 +90,10 @@ class ControlPlane:
         self.start_etcd()
         self.start_api_server()
         wait_for(lambda: self.request("GET", "/api/v1/namespaces/kube-system")[0] == 200, 30, "the namespace kube-system")
+        self.begin()
+
+    def begin(self):
+        """What a new cluster has."""
         self.apply_rbac()
 
     def start_etcd(self):
@@ -104,19 +110,23 @@ class ControlPlane:
         self._spawn("kube-apiserver", [
             self.programs["KUBE_APISERVER"], f"--etcd-servers=http://127.0.0.1:{self.etcd_ports[0]}",
             f"--bind-address={self.address}", f"--advertise-address={self.address}", f"--secure-port={self.port}",
-            "--endpoint-reconciler-type=none", f"--tls-cert-file={at}/server.crt", f"--tls-private-key-file={at}/server.key",
-            f"--client-ca-file={at}/client-ca.crt", "--authorization-mode=RBAC", f"--service-cluster-ip-range={SERVICE_RANGE}",
+            f"--tls-cert-file={at}/server.crt", f"--tls-private-key-file={at}/server.key",
+            f"--client-ca-file={at}/client-ca.crt", f"--service-cluster-ip-range={SERVICE_RANGE}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local", "--api-audiences=https://kubernetes.default.svc",
             f"--service-account-key-file={at}/accounts.key", f"--service-account-signing-key-file={at}/accounts.key",
             f"--audit-log-path={at}/audit.log", f"--audit-policy-file={at}/audit-policy.json",
-            # No controller runs here that would make accounts; the pods of daemonset.yaml have a privileged container.
-            "--disable-admission-plugins=ServiceAccount", "--allow-privileged=true", "--profiling=false",
-            f"--watch-cache={'true' if self.watch_cache else 'false'}"])
+            # The pods of daemonset.yaml have a privileged container.
+            "--allow-privileged=true", "--profiling=false", f"--watch-cache={'true' if self.watch_cache else 'false'}",
+            *self.api_server_options()])
         if wait:
             self._wait("kube-apiserver", self.ready)
 
+    def api_server_options(self):
+        """No controller runs here that would make accounts, and nobody asks for the API server by its own Service."""
+        return ["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none"]
+
     def stop(self):
-        """Both gone, at once: a SIGTERM would be a minute's drain."""
+        """All gone, at once: a SIGTERM would be a minute's drain."""
         for name in list(self.processes):
             self.kill(name)
 
@@ -225,11 +235,11 @@ class ControlPlane:
         """An object, or the list of a kind."""
         return self._checked("GET", path_of(kind, namespace, name))
 
-    def kubectl(self, *arguments, input=None, check=True):
+    def kubectl(self, *arguments, input=None, check=True, timeout=60):
         """Runs kubectl as the administrator, in the repository; {"code", "out", "err"}."""
         done = subprocess.run([self.programs["KUBECTL"], "--kubeconfig", self.directory / "admin.kubeconfig", "--cache-dir",
                                self.directory / "kubectl", *map(str, arguments)],
-                              capture_output=True, text=True, input=input, cwd=REPOSITORY, timeout=60)
+                              capture_output=True, text=True, input=input, cwd=REPOSITORY, timeout=timeout)
         if check and done.returncode != 0:
             raise ControlPlaneError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return {"code": done.returncode, "out": done.stdout, "err": done.stderr}

@@ -30,8 +30,10 @@ CLONE_NEWNET, TUNSETIFF, TUNSETPERSIST, IFF_TAP, IFF_NO_PI = 0x40000000, 0x40045
 class ControlPlane:
     """An API server at 10.99.0.1; this process moves into the network that has it."""
 
-    def __init__(self):
-        missing = subprocess.run([CLUSTER.with_name("build"), "--check"], capture_output=True, text=True)
+    def __init__(self, controllers=False):
+        """`controllers`: it has the controllers and the scheduler, too, as nodes with kubelets need them."""
+        self.options = ["--controllers"] if controllers else []
+        missing = subprocess.run([CLUSTER.with_name("build"), *(["--nodes"] if controllers else []), "--check"], capture_output=True, text=True)
         if missing.returncode != 0:
             raise guest.GuestError(missing.stderr.strip())
         libc = ctypes.CDLL(None, use_errno=True)
@@ -53,7 +55,7 @@ class ControlPlane:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [CLUSTER, "serve", self.directory, "--address", ADDRESS, "--port", str(API_PORT), "--control-port", str(CONTROL_PORT),
-                 "--dies-with-parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                 "--dies-with-parent", *self.options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         (job / "control_plane").write_text(json.dumps(
             {"address": ADDRESS, "api_port": API_PORT, "control_port": CONTROL_PORT, "network": NETWORK}))
 

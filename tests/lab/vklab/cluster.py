@@ -43,6 +43,8 @@ class Outside:
 
 
 class Cluster:
+    patience = 120  # seconds for what is told to the control plane
+
     def __init__(self):
         try:
             self.where = json.loads(CONTROL_PLANE.read_text())
@@ -66,7 +68,7 @@ class Cluster:
         """Runs a method of the control plane and returns what it returned."""
         connection = getattr(self._connections, "one", None)
         if connection is None:
-            connection = http.client.HTTPConnection(self.where["address"], self.where["control_port"], timeout=120)
+            connection = http.client.HTTPConnection(self.where["address"], self.where["control_port"], timeout=self.patience)
             self._connections.one = connection
         try:
             connection.request("POST", "/", json.dumps({"method": method, "arguments": arguments, "keywords": keywords}))
