@@ -1,5 +1,6 @@
 """Debian's cloud kernel, unpacked by version into ~/.cache/vipkeeper/kernel and not installed: nothing of this machine's boot changes."""
 
+import functools
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / "
 META_PACKAGE = "linux-image-cloud-amd64"
 
 
+@functools.cache
 def find():
     """The folder (boot, lib/modules) of the version that Debian offers now, fetched if it is new; offline the newest there is."""
     package, version = offered()

@@ -6,9 +6,9 @@ import stat
 # The parameters lab_* come as environment, here as in init.sh.
 SCRIPT = """#!/bin/busybox sh
 for module in {modules}; do /bin/busybox insmod /modules/$module || exit 1; done
-/bin/busybox mount -t virtiofs -o ro root /root || exit 1
-/bin/busybox mount -t devtmpfs dev /root/dev || exit 1
-exec /bin/busybox switch_root /root "$lab_init"
+/bin/busybox mount -t virtiofs -o ro root /host || exit 1
+/bin/busybox mount -t devtmpfs dev /host/dev || exit 1
+exec /bin/busybox switch_root /host "$lab_init"
 """
 
 
@@ -16,7 +16,7 @@ def build(busybox, modules):
     """`modules`: their files, in the order in which they can be loaded."""
     modules = [pathlib.Path(module) for module in modules]
     directory, program = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o755
-    entries = [(folder, directory, b"", 0) for folder in ("bin", "dev", "modules", "root")]
+    entries = [(folder, directory, b"", 0) for folder in ("bin", "dev", "modules", "host")]
     entries.append(("dev/console", stat.S_IFCHR | 0o600, b"", (5, 1)))
     entries.append(("bin/busybox", program, pathlib.Path(busybox).read_bytes(), 0))
     entries += [(f"modules/{module.name}", program, module.read_bytes(), 0) for module in modules]
