@@ -65,7 +65,8 @@ class Emulation(guest.Guest):
             "-chardev", "stdio,id=line,signal=off", "-device", "virtio-serial-device", "-device", "virtconsole,chardev=line",
         ]
         for name in ("root", "job"):
-            qemu += ["-chardev", f"socket,id={name},path={self.job}/{name}.socket", "-device", f"vhost-user-fs-device,chardev={name},tag={name}"]
+            qemu += ["-chardev", f"socket,id={name},path={self.job}/{name}.socket",
+                     "-device", f"vhost-user-fs-device,chardev={name},tag={name}"]
         daemons = [VIRTIOFSD, *map(str, descriptors), "sandbox=chroot,no_xattr,log_level=err", self.job]
         return ["sh", "-c", START, *map(str, [*daemons, *qemu])], descriptors
 
