@@ -3,6 +3,7 @@
 They hold whichever way the rules are made: by nftables where the kernel has it, else by iptables and ipset.
 """
 
+import os
 import select
 import time
 
@@ -13,7 +14,7 @@ from vklab.asking import Question, ask_all
 from vklab.ipvs import TableReader
 from vklab.node import CONFIGURATION, RUN_DIRECTORY
 from vklab.routed import RoutedSite
-from vklab.rules import flushes, load_like_kube_proxy, read_rules
+from vklab.rules import flushes, kernel_has_nftables, load_like_kube_proxy, read_rules
 
 pytestmark = [pytest.mark.ipvs, pytest.mark.masquerade]
 VIP, MORE = "192.0.2.50", "192.0.2.51"
@@ -79,6 +80,13 @@ class Site(RoutedSite):
 @pytest.fixture
 def site(lab):
     return Site(lab)
+
+
+def test_the_rules_are_made_the_way_that_the_kernel_has(site):
+    nftables = kernel_has_nftables(site.holder)
+    assert {"guest": not nftables, "emulation": nftables}.get(os.environ.get("LAB_INSIDE"), True), "a guest for the other way"
+    site.start()
+    assert site.rules().way == ("nftables" if nftables else "iptables")
 
 
 def test_rules_that_somebody_flushes_are_mended_and_every_pod_answers_as_before(site):
