@@ -209,6 +209,10 @@ NftRules::~NftRules() = default;
 
 Result<std::string> NftRules::run(const std::string& commands) {
   if (!context_) {
+    // Where the kernel has no nfnetlink, libnftables ends the whole process (netlink_open_error): it is asked for
+    // first.
+    if (const auto socket = NetlinkSocket::open({}, NETLINK_NETFILTER); !socket)
+      return failure(ErrorCode::unsupported, fmt::format("nftables: {}: load nf_tables", socket.error().message));
     context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
     if (!context_) return failure(ErrorCode::io, "nftables: libnftables could not be started");
     nft_ctx_buffer_output(context_.get());

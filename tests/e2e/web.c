@@ -1,5 +1,6 @@
 // What answers behind the Services of these tests: the host's name, which is the pod's, and the client's address, one line,
 // by HTTP and by UDP on port 8080. Ends at once on SIGTERM, so a preStop sleep is what lets it serve while it is taken out.
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -30,20 +31,32 @@ static int line(char *text, size_t size, const struct sockaddr_in *client) {
   return snprintf(text, size, "%s %s\n", name, address);
 }
 
-static void answer_http(int listener) {
+// Whoever connects may take its time to ask: nobody waits for it, or one slow client would stop all others.
+enum { listener, datagrams, first, most = 1024 };
+static struct pollfd sockets[most];
+static int count_of_sockets = first;
+
+static void accept_one(void) {
+  int fd = accept4(sockets[listener].fd, NULL, NULL, SOCK_NONBLOCK);
+  if (fd < 0) return;
+  if (count_of_sockets == most)
+    close(fd);
+  else
+    sockets[count_of_sockets++] = (struct pollfd){fd, POLLIN, 0};
+}
+
+static void answer_http(int index) {
   struct sockaddr_in client;
   socklen_t size = sizeof client;
   char request[2048], text[160], reply[320];
-  int fd = accept(listener, (struct sockaddr *)&client, &size);
-  if (fd < 0) return;
-  struct timeval patience = {1, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (recv(fd, request, sizeof request, 0) > 0) {
+  int fd = sockets[index].fd;
+  if (recv(fd, request, sizeof request, 0) > 0 && getpeername(fd, (struct sockaddr *)&client, &size) == 0) {
     int length = line(text, sizeof text, &client);
     int all = snprintf(reply, sizeof reply, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", length, text);
     (void)!send(fd, reply, (size_t)all, MSG_NOSIGNAL);
   }
   close(fd);
+  sockets[index] = sockets[--count_of_sockets];
 }
 
 static void answer_udp(int fd) {
@@ -79,11 +92,14 @@ int main(int count, char **words) {
     if (ask(words[1]) != 0) return 1;
   if (count > 1) return 0;
   signal(SIGTERM, leave);
-  struct pollfd waiting[2] = {{open_socket(SOCK_STREAM), POLLIN, 0}, {open_socket(SOCK_DGRAM), POLLIN, 0}};
-  listen(waiting[0].fd, 512);
+  sockets[listener] = (struct pollfd){open_socket(SOCK_STREAM), POLLIN, 0};
+  sockets[datagrams] = (struct pollfd){open_socket(SOCK_DGRAM), POLLIN, 0};
+  listen(sockets[listener].fd, 512);
   for (;;) {
-    if (poll(waiting, 2, -1) <= 0) continue;
-    if (waiting[0].revents) answer_http(waiting[0].fd);
-    if (waiting[1].revents) answer_udp(waiting[1].fd);
+    if (poll(sockets, (nfds_t)count_of_sockets, -1) <= 0) continue;
+    for (int index = count_of_sockets - 1; index >= first; --index)
+      if (sockets[index].revents) answer_http(index);
+    if (sockets[datagrams].revents) answer_udp(sockets[datagrams].fd);
+    if (sockets[listener].revents) accept_one();
   }
 }
