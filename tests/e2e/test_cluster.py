@@ -35,6 +35,7 @@ def settle_with(cluster, replicas):
 
 def assert_nothing_failed(load, at_least=400):
     outcome = load.stop()
+    print(*outcome.failures[:20], sep="\n")
     assert outcome.failures == [] and outcome.answered >= at_least
 
 
