@@ -14,7 +14,6 @@ mount, UTS and cgroup namespace, as with kind, so that a pod with hostNetwork ha
 import contextlib
 import ctypes
 import functools
-import json
 import os
 import pathlib
 import shutil

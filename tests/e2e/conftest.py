@@ -66,6 +66,12 @@ def cluster(bare_cluster):
     return bare_cluster
 
 
+@pytest.fixture(autouse=True)
+def _no_load_stays(bare_cluster):
+    yield
+    bare_cluster.end_load()
+
+
 def vipkeeper_runs(cluster, patience=240):
     wait_until(lambda: len(cluster.pods("app.kubernetes.io/name=vipkeeper", "kube-system")) == 3, patience, "vipkeeper on each node")
     wait_until(lambda: len(cluster.holders()) == 1, 30, "one holder")

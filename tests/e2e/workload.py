@@ -16,6 +16,7 @@ def objects(replicas):
     affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
         {"weight": 100, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}}]}}
     container = {"name": "web", "image": "localhost/web:1", "imagePullPolicy": "Never",
+                 # Patient: the nodes share one processor.
                  "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 2, "timeoutSeconds": 5},
                  "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},

@@ -18,6 +18,7 @@ CONTROLLERS = ("daemonset-controller", "replicaset-controller", "deployment-cont
 
 class FullControlPlane(ControlPlane):
     programs_of_build = ("--nodes",)
+    load = None
 
     def begin(self):
         """The cluster is empty: rbac/ comes with deploy/."""
@@ -37,8 +38,9 @@ class FullControlPlane(ControlPlane):
 
     def node_files(self, name, address):
         """What a node has of keys: {file name: text}."""
-        certificate, key = self._clients.issue(f"{name}-server", f"/O=system:nodes/CN=system:node:{name}", (f"DNS:{name}", f"IP:{address}"))
-        return {"kubelet.conf": json.dumps(self._kubeconfig(name, f"/O=system:nodes/CN=system:node:{name}")),
+        subject = f"/O=system:nodes/CN=system:node:{name}"
+        certificate, key = self._clients.issue(f"{name}-server", subject, (f"DNS:{name}", f"IP:{address}"))
+        return {"kubelet.conf": json.dumps(self._kubeconfig(name, subject)),
                 "kube-proxy.conf": json.dumps(self._kubeconfig("kube-proxy", "/CN=system:kube-proxy")),
                 "client-ca.crt": self._clients.certificate.read_text(), "server.crt": certificate.read_text(), "server.key": key.read_text()}
 
@@ -54,13 +56,23 @@ class FullControlPlane(ControlPlane):
     def start_load(self, address, rate, port=80):
         """A client (load.py) asks there from now on."""
         def start():
+            self.end_load()
             self.load = subprocess.Popen([HERE / "load.py", address, str(port), str(rate)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          text=True, preexec_fn=die_with_parent)
         self._on_main_thread(start)
 
     def stop_load(self):
         """What came of it (load.py says what that is)."""
-        return json.loads(self.load.communicate()[0])
+        outcome = json.loads(self.load.communicate()[0])
+        self.load = None
+        return outcome
+
+    def end_load(self):
+        """One that a test has left running."""
+        if self.load is not None:
+            self.load.kill()
+            self.load.wait()
+            self.load = None
 
     def logs(self, lines=15):
         return "\n".join(f"--- {name}\n{self.log(name, lines)}" for name in self.processes)
@@ -76,6 +88,7 @@ class FullControlPlane(ControlPlane):
             return base64.b64encode(path.read_bytes()).decode()
         certificate, key = self._clients.issue(name, subject)
         return {"apiVersion": "v1", "kind": "Config", "current-context": "tests",
-                "clusters": [{"name": "tests", "cluster": {"server": self.url, "certificate-authority-data": encoded(self.directory / "ca.pem")}}],
+                "clusters": [{"name": "tests", "cluster": {
+                    "server": self.url, "certificate-authority-data": encoded(self.directory / "ca.pem")}}],
                 "users": [{"name": name, "user": {"client-certificate-data": encoded(certificate), "client-key-data": encoded(key)}}],
                 "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": name}}]}

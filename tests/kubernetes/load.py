@@ -99,7 +99,8 @@ class Load:
 
     def _end(self, request, problem=None):
         if problem is not None:
-            self.failures.append(f"asked after {request.began - self.begin:.2f} s: {problem!r} after {time.monotonic() - request.began:.2f} s")
+            waited = time.monotonic() - request.began
+            self.failures.append(f"asked after {request.began - self.begin:.2f} s: {problem!r} after {waited:.2f} s")
         del self.open[request.socket.fileno()]
         self.selector.unregister(request.socket)
         request.socket.close()
