@@ -42,11 +42,12 @@ def test_what_kubectl_applies_moves_the_kernel_of_every_node(lab, cluster, site)
                     '[{"op": "replace", "path": "/endpoints/0/addresses/0", "value": "%s"}]' % site.pod_addresses[1])
     site.settle({**site.table(), f"tcp {ENTRY}:81": virtual(site.pod_addresses[1:])})
     cluster.kubectl("delete", "endpointslice", "more-1")
-    site.settle()  # a virtual service without a real server is none
+    site.settle({**site.table(), f"tcp {ENTRY}:81": virtual([])})  # the port stays the Service's, and refuses
     assert lab.wait_for_holder(ENTRY)
     cluster.kubectl("delete", "service", "more")
     wait_until(lambda: all(any("default/more" in problem["message"] for problem in node.live_status()["config"]["problems"])
                            for node in site.nodes), 10, "a problem that names the Service that is gone")
+    site.settle()
     assert lab.wait_for_holder(ENTRY)
     cluster.kubectl("patch", "configmap", "-n", "kube-system", "vip-configmap", "-p", '{"data": {"%s": null}}' % ENTRY)
     wait_until(lambda: not lab.holders(ENTRY), 10, f"{ENTRY} gone")
