@@ -111,6 +111,6 @@ def expected_table(plane):
                 numbers = [p["port"] for p in one.get("ports") or [] if p["name"] == port["name"]]
                 reals |= {f"{a}:{number}" for endpoint in one.get("endpoints") or [] for a in endpoint["addresses"] for number in numbers}
             scheduler = item["metadata"].get("annotations", {}).get("vipkeeper.io/scheduler", "wlc")
-            if reals:  # a virtual service without a real server is none
-                table[f"{port['protocol'].lower()} {address}:{port['port']}"] = [scheduler, sorted(reals)]
+            # A port without endpoints stays its Service's, and refuses.
+            table[f"{port['protocol'].lower()} {address}:{port['port']}"] = [scheduler, sorted(reals)]
     return {"table": table, "addresses": sorted(entries)}
