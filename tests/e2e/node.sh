@@ -55,6 +55,7 @@ tlsCertFile: $KEYS/server.crt
 tlsPrivateKeyFile: $KEYS/server.key
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: cgroupfs
+clusterDNS: [10.96.0.10]
 failSwapOn: false
 localStorageCapacityIsolation: false
 evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%", imagefs.inodesFree: "0%"}
