@@ -16,7 +16,8 @@ def objects(replicas):
     affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
         {"weight": 100, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}}]}}
     container = {"name": "web", "image": "localhost/web:1", "imagePullPolicy": "Never",
-                 # Patient: the nodes share one processor.
+                 # A share, and patience: the nodes have one processor between them, and starting a pod takes all of it.
+                 "resources": {"requests": {"cpu": "200m"}},
                  "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 2, "timeoutSeconds": 5},
                  "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
@@ -24,7 +25,9 @@ def objects(replicas):
                            "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
                            "template": {"metadata": {"labels": {"app": "web"}},
                                         "spec": {"containers": [container], "terminationGracePeriodSeconds": DRAIN_SECONDS + 4, "affinity": affinity}}}}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
+    # By turns: wlc, the default, gives whoever is new all that comes until it has as many connections as the others have behind them.
+    metadata = {"name": "web", "namespace": "default", "annotations": {"vipkeeper.io/scheduler": "rr"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata,
                "spec": {"selector": {"app": "web"}, "ports": [
                    {"name": "http", "port": 80, "targetPort": 8080}, {"name": "say", "port": 80, "targetPort": 8080, "protocol": "UDP"}]}}
     return [deployment, service]
