@@ -16,6 +16,10 @@ import workload  # noqa: E402
 from cluster import REPOSITORY, VIP, Cluster, wait_until  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "load: while a client asks 200 times a second; what else runs on the machine shows in these")
+
+
 def pytest_addoption(parser):
     parser.addoption("--kube-proxy", action="store_true", help="with kube-proxy on each node")
     parser.addoption("--freeze", type=float, default=8, help="seconds for which the API server stands still")

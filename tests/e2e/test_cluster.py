@@ -91,6 +91,7 @@ def test_the_command_that_readme_prints_shows_the_status(cluster):
 
 # --- pods come and go while clients ask
 
+@pytest.mark.load
 def test_no_request_fails_while_the_deployment_is_scaled_six_one_six_and_a_pod_alone_reaches_itself(cluster):
     settle_with(cluster, 6)
     load = Load(cluster)
@@ -101,6 +102,7 @@ def test_no_request_fails_while_the_deployment_is_scaled_six_one_six_and_a_pod_a
     assert_nothing_failed(load)
 
 
+@pytest.mark.load
 def test_no_request_fails_while_the_deployment_is_rolled_out(cluster):
     settle_with(cluster, 3)
     load = Load(cluster)
@@ -110,6 +112,7 @@ def test_no_request_fails_while_the_deployment_is_rolled_out(cluster):
     assert_nothing_failed(load)
 
 
+@pytest.mark.load
 def test_no_request_fails_while_the_nodes_are_drained_one_by_one(cluster):
     load = Load(cluster)
     for node in cluster.nodes:
@@ -119,6 +122,7 @@ def test_no_request_fails_while_the_nodes_are_drained_one_by_one(cluster):
     assert_nothing_failed(load)
 
 
+@pytest.mark.load
 def test_no_request_fails_and_nothing_moves_while_the_api_server_is_frozen_and_then_killed(cluster, freeze):
     holder, before = cluster.holders(), [real_servers(node) for node in cluster.nodes]
     load = Load(cluster)
