@@ -179,7 +179,7 @@ def test_a_holder_that_is_lost_is_followed_by_one_within_the_timers_of_vrrp(clus
     holds_for(lambda: cluster.holders() == after, 3, f"{after} the only holder")
     print(f"held by {before}, then by {after}")
     assert load.stop().longest < SILENCE
-    assert len(names(ask_from(cluster.client))) == 3
+    wait_until(lambda: len(names(ask_from(cluster.client))) == 3, 60, "answers of every pod, also one whose check has to find it again")
 
 
 def test_a_rollout_of_vipkeeper_is_silent_no_longer_than_its_handovers(cluster):
@@ -188,7 +188,7 @@ def test_a_rollout_of_vipkeeper_is_silent_no_longer_than_its_handovers(cluster):
     cluster.kubectl("-n", "kube-system", "rollout", "status", "daemonset/vipkeeper", "--timeout=300s", timeout=320)
     vipkeeper_runs(cluster)
     assert load.stop().longest < SILENCE
-    assert len(names(ask_from(cluster.client))) == 3
+    wait_until(lambda: len(names(ask_from(cluster.client))) == 3, 60, "answers of every pod, also one whose check has to find it again")
 
 
 # --- the end
