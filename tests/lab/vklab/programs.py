@@ -62,11 +62,13 @@ class Program:
 
     def freeze(self):
         for pid in tree_of(self.pid):
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def thaw(self):
         for pid in tree_of(self.pid):
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # a child of a moment, iptables for one
+                os.kill(pid, signal.SIGCONT)
 
     def kill9(self):
         """All its processes gone at one instant, without a last word. Returns when it was (monotonic)."""
