@@ -11,8 +11,7 @@
 
 #include "cmd/process.h"
 #include "cmd/read_file.h"
-#include "engine/net/address_table.h"
-#include "engine/net/link_monitor.h"
+#include "engine/net/kernel_host.h"
 
 namespace vipkeeper::cmd {
 
@@ -144,16 +143,18 @@ std::vector<plan::HostInterface> host_interfaces(const run::Engine* engine) {
   }
   std::vector<plan::HostInterface> result;
   std::set<int> with_address;
-  for (const auto& [key, address] : network->addresses) {
+  for (const auto& [key, address] : network->addresses()) {
+    const auto* link = network->find_link(key.index);
+    if (link == nullptr) continue;
     // Kernels before 5.18 do not say who put an address there. One that came second to its subnet adds nothing to what
     // the first says, and most VIPs are such.
-    const bool is_ours = address.protocol == net::address_protocol || address.secondary ||
-                         own.contains({address.interface, address.prefix.to_string()});
+    const bool is_ours = address.protocol == host::address_protocol || address.secondary ||
+                         own.contains({link->name, key.prefix.to_string()});
     if (is_ours) continue;
-    result.push_back({address.interface, address.prefix});
-    with_address.insert(address.index);
+    result.push_back({link->name, key.prefix});
+    with_address.insert(key.index);
   }
-  for (const auto& [index, link] : network->links) {
+  for (const auto& [index, link] : network->links()) {
     if (!with_address.contains(index)) result.push_back({link.name, {}});
   }
   return result;

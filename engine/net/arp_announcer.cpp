@@ -47,9 +47,9 @@ Result<std::unique_ptr<ArpAnnouncer>> ArpAnnouncer::open() {
   return std::unique_ptr<ArpAnnouncer>(new ArpAnnouncer(std::move(fd)));
 }
 
-Result<void> ArpAnnouncer::announce(const Link& link, std::span<const IpAddress> addresses) {
+ArpAnnouncer::Announced ArpAnnouncer::announce(const host::Link& link, std::span<const IpAddress> addresses) {
   sockaddr_ll target{};
-  if (!link.arp || link.mac.empty() || link.mac.size() > sizeof target.sll_addr) return {};
+  if (!link.arp || link.mac.empty() || link.mac.size() > sizeof target.sll_addr) return {addresses.size(), {}};
   target.sll_family = AF_PACKET;
   target.sll_protocol = htons(ETH_P_ARP);
   target.sll_ifindex = link.index;
@@ -62,10 +62,12 @@ Result<void> ArpAnnouncer::announce(const Link& link, std::span<const IpAddress>
     std::array<std::vector<std::byte>, frames_a_call> frames;
     std::array<iovec, frames_a_call> vectors;
     std::array<mmsghdr, frames_a_call> messages;
+    std::array<std::size_t, frames_a_call> places;  // in the batch
     unsigned count = 0;
-    for (const auto& address : batch) {
-      if (!address.is_v4()) continue;
-      frames[count] = build_gratuitous_arp(link.mac, link.hardware_type, address);
+    for (std::size_t place = 0; place < batch.size(); ++place) {
+      if (!batch[place].is_v4()) continue;
+      places[count] = place;
+      frames[count] = build_gratuitous_arp(link.mac, link.hardware_type, batch[place]);
       vectors[count] = {frames[count].data(), frames[count].size()};
       messages[count] = {};
       messages[count].msg_hdr.msg_name = &target;
@@ -80,13 +82,15 @@ Result<void> ArpAnnouncer::announce(const Link& link, std::span<const IpAddress>
       if (now_sent > 0) {
         sent += static_cast<unsigned>(now_sent);
       } else if (errno != EINTR) {
-        return failure(ErrorCode::io, "gratuitous ARP on " + link.name + ": " + std::strerror(errno) + " after " +
-                                          std::to_string(done + sent) + " of " + std::to_string(addresses.size()));
+        const int number = errno;
+        const bool full = number == EAGAIN || number == EWOULDBLOCK || number == ENOBUFS;
+        return {done + places[sent],
+                full ? std::string() : "gratuitous ARP on " + link.name + ": " + std::strerror(number)};
       }
     }
     done += batch.size();
   }
-  return {};
+  return {addresses.size(), {}};
 }
 
 }  // namespace vipkeeper::net

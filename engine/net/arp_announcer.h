@@ -3,12 +3,13 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/base/ip_address.h"
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
-#include "engine/net/link_monitor.h"
+#include "engine/host/network.h"
 
 namespace vipkeeper::net {
 
@@ -24,8 +25,14 @@ class ArpAnnouncer {
   static Result<std::unique_ptr<ArpAnnouncer>> open();
 
   // One gratuitous ARP request for each IPv4 address, broadcast on `link`, in few system calls. Links without ARP, or
-  // without a hardware address, take none; that is no error. An error says how many were sent.
-  Result<void> announce(const Link& link, std::span<const IpAddress> addresses);
+  // without a hardware address, take none; that is no error. Returns how many of the addresses, from the first, are
+  // through with it; fewer than all where the link's queue is full (`error` is empty) or the kernel refuses (it is
+  // not).
+  struct Announced {
+    std::size_t count = 0;
+    std::string error;
+  };
+  Announced announce(const host::Link& link, std::span<const IpAddress> addresses);
 
  private:
   explicit ArpAnnouncer(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -17,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 namespace vipkeeper::net {
 namespace {
@@ -97,12 +98,17 @@ int NetlinkSocket::fd() const { return nl_socket_get_fd(socket_.get()); }
 Result<void> NetlinkSocket::receive(const Handler& handler) {
   auto& buffer = answer_buffer();
   while (true) {
-    const auto size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const auto size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (size < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) return {};
       if (errno == ENOBUFS) return failure(ErrorCode::unavailable, "netlink: notifications were lost");
       return std::unexpected(netlink_error("netlink: receive", errno));
+    }
+    // Cut to the buffer: what is missing would be taken for absent.
+    if (static_cast<std::size_t>(size) > buffer.size()) {
+      return failure(ErrorCode::unavailable,
+                     "netlink: a notification of " + std::to_string(size) + " bytes is too long");
     }
     for_each_message(std::span(buffer).first(static_cast<std::size_t>(size)), [&](nlmsghdr& message) {
       handler(message);
@@ -125,7 +131,10 @@ Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {
 Result<void> NetlinkSocket::read_answers(const std::function<bool(nlmsghdr&)>& handler) {
   auto& buffer = answer_buffer();
   while (true) {
-    const auto size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const auto size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
+    if (size > static_cast<ssize_t>(buffer.size())) {
+      return failure(ErrorCode::unavailable, "netlink: an answer of " + std::to_string(size) + " bytes is too long");
+    }
     if (size >= 0) {
       if (!for_each_message(std::span(buffer).first(static_cast<std::size_t>(size)), handler)) return {};
       continue;

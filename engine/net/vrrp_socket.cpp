@@ -1,5 +1,6 @@
 #include "engine/net/vrrp_socket.h"
 
+#include <linux/filter.h>
 #include <linux/pkt_sched.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -87,6 +88,27 @@ Result<std::unique_ptr<VrrpSocket>> VrrpSocket::open(const std::string& interfac
   const sockaddr_in address = to_sockaddr(local);
   if (::bind(fd.get(), as_sockaddr(address), sizeof address) != 0) return failed("bind");
   return std::unique_ptr<VrrpSocket>(new VrrpSocket(std::move(fd)));
+}
+
+// On a raw socket the program sees the IP header first. Its jumps are a byte, so the VRIDs are asked one by one, each
+// with an answer of its own.
+void VrrpSocket::accept_only(const std::set<std::uint8_t>& vrids) {
+  constexpr std::uint32_t all = 0xffffffff;
+  std::vector<sock_filter> program{
+      BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),           // X: length of the IP header
+      BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),            // version and type
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x31, 2, 0),  // version 3, ADVERTISEMENT
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x21, 1, 0),  // version 2
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_IND, 1),  // VRID
+  };
+  for (const std::uint8_t vrid : vrids) {
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, vrid, 0, 1));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, all));
+  }
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  (void)set_option(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, filter);
 }
 
 void VrrpSocket::receive(const std::function<void(const Ipv4Packet&)>& handler) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 
@@ -29,6 +30,10 @@ class VrrpSocket {
   // Hands over the packets that wait (bounded, so that a flood cannot hold the loop). What is no IPv4 packet is
   // dropped.
   void receive(const std::function<void(const Ipv4Packet&)>& handler);
+
+  // The kernel drops what is for no VRID of these, or is no ADVERTISEMENT of version 2 or 3, before it costs this
+  // process anything. Where it takes no filter, everything comes through.
+  void accept_only(const std::set<std::uint8_t>& vrids);
 
   // TTL 255 and precedence internetwork control; not looped back to this host when multicast.
   Result<void> send(const IpAddress& source, const IpAddress& destination, std::span<const std::byte> payload);

@@ -3,7 +3,6 @@
 //     controller or file watcher          (the caller's thread)
 //        apply(FragmentChange)
 //          -> Configuration               parse, validate, diff: pure, here
-//          -> Ownership                   addresses are claimed before anyone may add them
 //          "configuration -> VRRP"        VrrpLoop::apply         newest wins
 //          "configuration -> scripts"     ScriptRunner::apply     newest wins
 //          "configuration -> programming" ProgrammingLoop::apply  merged by virtual service
@@ -42,15 +41,6 @@ namespace vipkeeper::run {
 
 namespace {
 
-std::set<OwnedAddress> addresses_of(const std::vector<std::shared_ptr<const config::VrrpInstance>>& instances) {
-  std::set<OwnedAddress> result;
-  for (const auto& instance : instances) {
-    for (const auto& address : instance->addresses) result.insert({address.prefix, address.interface});
-    for (const auto& address : instance->excluded_addresses) result.insert({address.prefix, address.interface});
-  }
-  return result;
-}
-
 std::vector<status::Problem> missing_switches() {
   std::vector<status::Problem> result;
   for (auto& missing : net::prepare_kernel())
@@ -78,7 +68,6 @@ class ThreadedEngine final : public Engine {
   void start_vrrp();
   void start_programming();
   void start_return_path();
-  void claim_addresses(const std::set<OwnedAddress>& wanted);
   void note(std::string object, std::string message);
 
   const EngineOptions options_;
@@ -88,7 +77,6 @@ class ThreadedEngine final : public Engine {
   std::unique_ptr<ProgrammingLoop> programming_;  // null: could not be started
   std::unique_ptr<ReturnPathLoop> return_path_;   // likewise, or a dry run
   config::Configuration configuration_;           // the caller's thread only
-  std::set<OwnedAddress> claimed_;                // the caller's thread only
   bool stopped_ = false;
 
   mutable std::mutex mutex_;                    // guards the two below
@@ -113,18 +101,23 @@ void ThreadedEngine::start_vrrp() {
                                          if (vrrp_) vrrp_->script_result(std::move(result));
                                        },
                                    .state_file = options_.dry_run ? "" : options_.state_file});
-  const auto left = ownership_->addresses();
   auto vrrp = VrrpLoop::start({.dry_run = options_.dry_run,
                                .release_vips = options_.release_vips,
-                               .leftover_addresses = {left.begin(), left.end()},
+                               .leftover_addresses = ownership_->addresses(),
+                               .claim =
+                                   [this](std::span<const OwnedAddress> addresses) {
+                                     for (const auto& address : addresses) (void)ownership_->claim(address);
+                                   },
+                               .release =
+                                   [this](std::span<const OwnedAddress> addresses) {
+                                     for (const auto& address : addresses) (void)ownership_->release(address);
+                                   },
                                .on_transition = [this](NotifyEvent event) { scripts_->notify(std::move(event)); }});
   if (!vrrp) {
     note("VRRP", vrrp.error().message);
     return;
   }
   vrrp_ = std::move(*vrrp);
-  // The thread removes what was left when the first configuration comes; until then it is still ours.
-  claimed_.insert(left.begin(), left.end());
 }
 
 void ThreadedEngine::start_programming() {
@@ -153,25 +146,6 @@ void ThreadedEngine::note(std::string object, std::string message) {
   host_problems_.push_back({true, std::move(object), std::move(message)});
 }
 
-// Claimed before the VRRP thread may add them; given back once no configuration names them and the thread has let go.
-void ThreadedEngine::claim_addresses(const std::set<OwnedAddress>& wanted) {
-  for (const OwnedAddress& address : wanted) {
-    if (claimed_.contains(address)) continue;
-    if (const auto claimed = ownership_->claim(address); !claimed) note("ownership record", claimed.error().message);
-    claimed_.insert(address);
-  }
-  if (!vrrp_ || !vrrp_->settled()) return;
-  for (auto it = claimed_.begin(); it != claimed_.end();) {
-    if (wanted.contains(*it)) {
-      ++it;
-      continue;
-    }
-    // Let go of in an earlier change: the thread has worked that one in. A failed write leaves a harmless claim.
-    (void)ownership_->release(*it);
-    it = claimed_.erase(it);
-  }
-}
-
 ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
   auto result = configuration_.apply(change);
   if (!result) return {false, std::move(result.error())};
@@ -181,7 +155,6 @@ ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
     fragments_parsed_ += result->fragments_parsed;
   }
   if (delta.vrrp_changed) {
-    claim_addresses(addresses_of(delta.instances));
     const auto vrrp = std::make_shared<const VrrpConfig>(
         VrrpConfig{std::move(delta.globals), std::move(delta.instances), std::move(delta.scripts)});
     if (vrrp_) vrrp_->apply(vrrp);
@@ -223,10 +196,11 @@ std::vector<status::VirtualRouterStatus> ThreadedEngine::virtual_routers() const
 
 std::vector<status::Problem> ThreadedEngine::problems() const {
   std::vector<status::Problem> result = programming_ ? programming_->problems() : std::vector<status::Problem>{};
-  if (return_path_) {
-    const auto more = return_path_->problems();
+  const auto add = [&](const std::vector<status::Problem>& more) {
     result.insert(result.end(), more.begin(), more.end());
-  }
+  };
+  if (vrrp_) add(vrrp_->problems());
+  if (return_path_) add(return_path_->problems());
   const std::lock_guard lock(mutex_);
   result.insert(result.end(), host_problems_.begin(), host_problems_.end());
   return result;
@@ -245,8 +219,6 @@ void ThreadedEngine::stop() {
   if (programming_) programming_->stop(options_.release_vips);
   if (return_path_) return_path_->stop(options_.release_vips);
   if (scripts_) scripts_->stop();
-  if (!vrrp_ || !options_.release_vips || options_.dry_run) return;
-  for (const OwnedAddress& address : claimed_) (void)ownership_->release(address);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include "engine/config/configuration.h"
 #include "engine/ipvs/planner.h"
 #include "engine/net/ipvs_netlink.h"
-#include "engine/net/link_monitor.h"
+#include "engine/net/kernel_host.h"
 #include "engine/run/ownership.h"
 #include "engine/run/return_path_loop.h"
 #include "engine/run/virtual_service.h"
@@ -32,13 +32,15 @@ OwnAddresses desired_addresses(const config::ConfigDelta& configuration, const R
 
 void preview_addresses(const config::ConfigDelta& configuration, const Ownership& ownership,
                        const RunningInstance& running, Preview& result) {
-  const auto addresses = net::read_addresses();
-  if (!addresses) {
-    result.errors.push_back(addresses.error().message);
+  const auto network = net::read_network();
+  if (!network) {
+    result.errors.push_back(network.error().message);
     return;
   }
   OwnAddresses present;
-  for (const auto& address : *addresses) present.insert({address.prefix, address.interface});
+  for (const auto& [key, address] : network->addresses()) {
+    if (const auto* link = network->find_link(key.index)) present.insert({key.prefix, link->name});
+  }
   const OwnAddresses desired = desired_addresses(configuration, running);
   for (const OwnedAddress& address : ownership.addresses()) {
     if (desired.contains(address) || !present.contains(address)) continue;

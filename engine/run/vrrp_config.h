@@ -1,36 +1,12 @@
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "engine/base/ip_address.h"
-#include "engine/config/config.h"
-#include "engine/run/owned_address.h"
+#include "engine/router/vrrp_side.h"
 
 // The values that travel to and from the VRRP thread.
 namespace vipkeeper::run {
 
-// All of the VRRP side of a configuration (a ConfigDelta's, when its vrrp_changed is set). Immutable once shared.
-struct VrrpConfig {
-  config::GlobalDefs globals;
-  std::vector<std::shared_ptr<const config::VrrpInstance>> instances;
-  std::vector<std::shared_ptr<const config::VrrpScript>> scripts;
-};
-
-// A virtual router changed its state. `state` is keepalived's word: MASTER, BACKUP, FAULT or STOP.
-struct NotifyEvent {
-  std::shared_ptr<const config::VrrpInstance> instance;  // its name, its notify scripts
-  std::string state;
-  int priority = 0;  // effective
-};
-
-// One run of a check script.
-struct ScriptResult {
-  std::string script;
-  bool success = false;
-  bool timed_out = false;
-  std::string detail;  // "exited with status 1", for the log
-};
+using router::NotifyEvent;
+using router::ScriptResult;
+using router::VrrpConfig;
 
 }  // namespace vipkeeper::run

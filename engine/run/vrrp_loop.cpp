@@ -1,23 +1,20 @@
-// The VRRP thread: all virtual routers of this host, their timers, raw sockets, addresses and announcements.
+// The VRRP thread: it runs a router::Station, which decides, and does what that wants done.
 //
-// It waits for nothing but its own event loop. Configurations come through a queue of depth one, in which the newest
-// wins; results of check scripts are posted; transitions leave through a callback that only queues. The status is an
-// immutable value published when something in it changed, and the counters beside it are atomics, so that whoever asks
-// neither wakes nor delays this thread.
+// It waits for nothing but its own event loop, and takes no lock that others hold: addresses are changed, and the host
+// is read anew, by a thread of their own (HostWorker), to which work goes in values and whose answers are posted back.
+// Configurations come through a queue of depth one, in which the newest wins; results of check scripts are posted;
+// transitions leave through a callback that only queues. The status is an immutable value a router, made anew when
+// something of that router changed, and the counters beside it are atomics, so that whoever asks neither wakes nor
+// delays this thread.
 //
-// Timers: one deadline a router (Active_Down_Timer or Adver_Timer), one for its second block of gratuitous ARP, one for
-// the refresh, if any; and one here that holds back the publishing of a very large status.
+// Timers: one, at the station's next deadline; and one that holds back the publishing of a very large status.
 //
 // Invariants:
-//  - A virtual router is (interface, VRID, family). A reload that leaves these alone keeps its state, whatever else it
-//    changes; the addresses that stay are not touched.
-//  - Removals go before additions: a router that the configuration no longer has gives its addresses back before the
-//    others are told, since one of those may be given them.
-//  - Work on addresses is done in pieces at the end of each turn, so that many addresses do not keep ADVERTISEMENTs
-//    waiting (a peer would take over).
-//  - Without the rights it needs the loop does not start; in a dry run it opens nothing that needs them, and its
-//  routers
-//    stay in INIT.
+//  - Every event is followed by carrying out all that the station wants, in order, before the next event.
+//  - Packets of a turn are handed over together, and before the timers that are due (net::EventLoop).
+//  - At the end priority 0 of all routers has left before the first address goes; the thread ends when the addresses
+//    are gone, or after ten seconds of a kernel that does not let them go.
+//  - Without the rights it needs the loop does not start; in a dry run it opens nothing that needs them.
 //
 // Standards: RFC 9568, RFC 3768; behaviour where these are silent is keepalived's.
 
@@ -27,7 +24,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -38,59 +35,81 @@
 
 #include "engine/base/latest_queue.h"
 #include "engine/base/published.h"
+#include "engine/net/arp_announcer.h"
+#include "engine/net/kernel_host.h"
+#include "engine/router/line_budget.h"
+#include "engine/router/station.h"
 #include "engine/run/heartbeat.h"
-#include "engine/run/vrrp_router.h"
+#include "engine/run/host_worker.h"
+#include "engine/run/router_status.h"
+#include "engine/run/vrrp_log.h"
+#include "engine/run/vrrp_sockets.h"
 
 namespace vipkeeper::run {
 namespace {
 
-// How long one turn may spend on addresses.
-constexpr auto turn_budget = std::chrono::milliseconds(2);
+constexpr Duration farewell = std::chrono::seconds(10);
+constexpr Duration problems_interval = std::chrono::milliseconds(200);
+constexpr Duration slow_kernel = std::chrono::seconds(5);
 
 struct PublishedRouter {
-  status::VirtualRouterStatus status;
-  std::shared_ptr<const RouterCounters> counters;
+  std::shared_ptr<const status::VirtualRouterStatus> status;
+  std::shared_ptr<const SharedCounters> counters;
 };
 using PublishedRouters = std::vector<PublishedRouter>;
+using Problems = std::vector<status::Problem>;
 
 using NumberedConfig = std::pair<std::uint64_t, std::shared_ptr<const VrrpConfig>>;
 
-std::uint64_t read(const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
+struct LoopCounters {
+  std::atomic<std::uint64_t> unknown_vrid_packets{0}, send_errors{0}, configurations{0}, announcements{0},
+      addresses_added{0}, addresses_removed{0}, addresses_restored{0}, address_errors{0}, host_readings{0};
+};
 
-status::VrrpCounters read_counters(const RouterCounters& counters) {
-  status::VrrpCounters result;
-  result.adverts_received = read(counters.adverts_received);
-  result.adverts_sent = read(counters.adverts_sent);
-  result.became_master = read(counters.became_master);
-  result.released_master = read(counters.released_master);
-  result.priority_zero_received = read(counters.priority_zero_received);
-  result.priority_zero_sent = read(counters.priority_zero_sent);
-  for (std::size_t reason = 0; reason < counters.discarded.size(); ++reason) {
-    result.discarded[std::string(to_string(static_cast<vrrp::DropReason>(reason)))] =
-        read(counters.discarded.at(reason));
+std::string notify_word(vrrp::State state) {
+  return state == vrrp::State::initialize ? "STOP" : std::string(to_string(state));
+}
+
+void count(std::atomic<std::uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+
+void write_line(router::Say::Level level, const std::string& text) {
+  switch (level) {
+    case router::Say::Level::detail:
+      return log_detail(text);
+    case router::Say::Level::info:
+      return log_info(text);
+    case router::Say::Level::warning:
+      return log_warning(text);
+    case router::Say::Level::error:
+      return log_error(text);
   }
-  return result;
 }
 
 class RunningVrrpLoop final : public VrrpLoop {
  public:
-  RunningVrrpLoop(VrrpLoopOptions options, std::unique_ptr<net::EventLoop> loop,
-                  std::unique_ptr<net::LinkMonitor> monitor)
+  RunningVrrpLoop(VrrpLoopOptions options, std::unique_ptr<net::EventLoop> loop, std::unique_ptr<net::KernelHost> host,
+                  host::NetworkState first)
       : options_(std::move(options)),
         loop_(std::move(loop)),
-        monitor_(std::move(monitor)),
-        sockets_(*loop_, [this] { counters_.unknown_vrid_packets.fetch_add(1, std::memory_order_relaxed); }),
-        edge_{*loop_},
+        host_(std::move(host)),
+        station_({options_.dry_run, options_.leftover_addresses}, std::move(first)),
+        sockets_(*loop_,
+                 {[this](router::RouterNumber number, const router::Packet& packet) { station_.offer(number, packet); },
+                  [this] {
+                    station_.packets_taken(loop_->now());
+                    carry_out();
+                  },
+                  [this] { count(counters_.unknown_vrid_packets); }}),
+        deadline_(*loop_,
+                  [this] {
+                    station_.timer(loop_->now());
+                    carry_out();
+                  }),
         publish_later_(*loop_, [this] { publish(); }),
+        problems_later_(*loop_, [this] { publish_problems(); }),
         queue_([this] { loop_->post([this] { take_configuration(); }); }) {
-    edge_.network = &monitor_->state();
-    edge_.counters = &counters_;
-    edge_.on_transition = &options_.on_transition;
-    edge_.script_health = [this](const std::string& name) {
-      const auto script = scripts_.find(name);
-      return script == scripts_.end() ? vrrp::Health::unknown : script->second.verdict.health();
-    };
     published_.publish(std::make_shared<const PublishedRouters>());
+    problems_.publish(std::make_shared<const Problems>());
   }
   ~RunningVrrpLoop() override { RunningVrrpLoop::stop(); }
   RunningVrrpLoop(const RunningVrrpLoop&) = delete;
@@ -104,49 +123,57 @@ class RunningVrrpLoop final : public VrrpLoop {
     queue_.put({generation, std::move(config)});
   }
   void script_result(ScriptResult result) override {
-    loop_->post([this, result = std::move(result)] { record(result); });
+    loop_->post([this, result = std::move(result)] {
+      station_.script_result(loop_->now(), result);
+      carry_out();
+    });
   }
   std::shared_ptr<const std::vector<status::VirtualRouterStatus>> status() const override;
   status::Counters counters() const override;
+  std::vector<status::Problem> problems() const override;
   bool settled() const override { return done_.load() == given_.load(); }
   bool answers() const override { return heartbeat_.answers(); }
   void stop() override;
 
  private:
-  struct Script {
-    std::shared_ptr<const config::VrrpScript> config;
-    vrrp::ScriptVerdict verdict;
-  };
-
   void run();
   void become_realtime() const;
-  void remove_leftovers();
   void take_configuration();
-  void configure(const VrrpConfig& config);
-  void configure_scripts(const VrrpConfig& config);
-  void record(const ScriptResult& result);
-  void read_network();
+  void host_done(HostWorker::Done done);
+  void carry_out();
+  void perform(const router::Send& send);
+  void perform(const router::OpenSocket& open);
+  void perform(const router::CloseSocket& close);
+  void perform(const router::AnnounceOn& announce);
+  void perform(router::ApplyPiece& apply) { worker_->apply(std::move(apply.piece)); }
+  void perform(const router::ReadHost& read) { worker_->read(read.number); }
+  void perform(const router::Changed& changed);
+  void perform(const router::Line& line) { write_line(line.level, line.text); }
   bool end_turn();
   void publish();
+  void publish_problems();
+  void limited_warning(const std::string& line);
   void shut_down();
 
   VrrpLoopOptions options_;
   std::unique_ptr<net::EventLoop> loop_;
   mutable Heartbeat heartbeat_{*loop_};
-  std::unique_ptr<net::LinkMonitor> monitor_;
-  std::unique_ptr<net::AddressTable> addresses_;
-  std::unique_ptr<net::ArpAnnouncer> announcer_;
+  std::unique_ptr<net::KernelHost> host_;
+  std::unique_ptr<net::ArpAnnouncer> announcer_;  // null in a dry run
+  std::unique_ptr<HostWorker> worker_;
   LoopCounters counters_;
+  router::Station station_;
   VrrpSockets sockets_;
-  VrrpEdge edge_;
-  net::Timer publish_later_;
-  LogLimiter limiter_;
-  std::map<RouterId, std::unique_ptr<RunningRouter>> routers_;
-  std::vector<RunningRouter*> in_order_;  // of the configuration
-  std::map<std::string, Script> scripts_;
-  std::size_t work_next_ = 0;
-  TimePoint publish_not_before_{};
+  net::Timer deadline_, publish_later_, problems_later_;
+  router::LineBudget budget_;
+  std::map<router::RouterNumber, RouterHistory> histories_;
+  std::map<router::RouterNumber, std::shared_ptr<const status::VirtualRouterStatus>> shown_;
+  std::set<router::RouterNumber> unpublished_;
+  bool carrying_out_ = false;
+  std::optional<TimePoint> ends_at_;  // while the last addresses leave
+  TimePoint publish_not_before_{}, problems_not_before_{};
   Published<PublishedRouters> published_;
+  Published<Problems> problems_;
   std::atomic<std::uint64_t> given_{0}, done_{0};  // configurations: the last one given, the last one worked in
   LatestQueue<NumberedConfig> queue_;
   std::thread thread_;
@@ -156,19 +183,22 @@ Result<void> RunningVrrpLoop::open_kernel() {
   if (auto allowed = net::VrrpSocket::check_permission(); !allowed) return allowed;
   auto announcer = net::ArpAnnouncer::open();
   if (!announcer) return std::unexpected(announcer.error());
-  auto addresses = net::AddressTable::open();
-  if (!addresses) return std::unexpected(addresses.error());
+  if (auto allowed = host_->allow_changes(); !allowed) return allowed;
   announcer_ = std::move(*announcer);
-  addresses_ = std::move(*addresses);
-  edge_.sockets = &sockets_;
-  edge_.announcer = announcer_.get();
-  edge_.addresses = addresses_.get();
   return {};
 }
 
 Result<void> RunningVrrpLoop::begin() {
-  if (auto watched = loop_->watch(monitor_->fd(), [this] { read_network(); }); !watched) return watched;
+  const auto read = [this] {
+    station_.host_said(loop_->now(), host_->changes());
+    carry_out();
+  };
+  if (auto watched = loop_->watch(host_->fd(), read); !watched) return watched;
   loop_->at_turn_end([this] { return end_turn(); });
+  worker_ = std::make_unique<HostWorker>(
+      *host_, HostWorker::Record{options_.claim, options_.release}, [this](HostWorker::Done done) {
+        loop_->post([this, done = std::move(done)]() mutable { host_done(std::move(done)); });
+      });
   // Signals are for main(): this thread is never interrupted by one.
   sigset_t all, before;
   sigfillset(&all);
@@ -197,125 +227,96 @@ void RunningVrrpLoop::become_realtime() const {
   }
 }
 
-// Not before a configuration is known: until then an address left behind is the best there is (the API server may be
-// reached by it). Or at the end.
-void RunningVrrpLoop::remove_leftovers() {
-  const auto leftovers = std::exchange(options_.leftover_addresses, {});
-  if (leftovers.empty()) return;
-  std::vector<net::AddressOperation> operations;
-  for (const auto& owned : leftovers) {
-    const net::Link* link = monitor_->state().find_link(owned.interface);
-    if (link == nullptr || !monitor_->state().has_address(link->index, owned.prefix)) continue;
-    operations.push_back(
-        {net::AddressOperation::Kind::remove, link->index, owned.interface, owned.prefix, 0, std::string(), {}});
-    log_info("removing " + owned.prefix.to_string() + " from " + owned.interface + ", left by an earlier run");
-  }
-  for (const auto& failure : addresses_->apply(operations)) log_warning(failure.message);
-  // The removals were notified to the monitor; the routers must not see the addresses any more.
-  read_network();
-}
-
 void RunningVrrpLoop::take_configuration() {
-  const auto taken = queue_.take();
-  if (!taken) return;
-  configure(*taken->second);
-  counters_.configurations.fetch_add(1, std::memory_order_relaxed);
+  auto taken = queue_.take();
+  if (!taken || ends_at_) return;
+  station_.configure(loop_->now(), *taken->second);
+  carry_out();
+  count(counters_.configurations);
   publish();
   done_.store(taken->first);
 }
 
-void RunningVrrpLoop::configure(const VrrpConfig& config) {
-  if (addresses_) remove_leftovers();
-  configure_scripts(config);
-  std::map<RouterId, std::shared_ptr<const config::VrrpInstance>> wanted;
-  std::vector<RouterId> order;
-  for (const auto& instance : config.instances) {
-    const auto id = RouterId::of(*instance);
-    if (id.family != Family::ipv4) {
-      log_error("(" + instance->name + ") VRRP for IPv6 addresses is not supported, the instance is ignored");
-    } else if (!wanted.emplace(id, instance).second) {
-      log_error("(" + instance->name + ") has the same interface and virtual_router_id as (" + wanted[id]->name +
-                "), it is ignored");
-    } else {
-      order.push_back(id);
-    }
-  }
-  in_order_.clear();
-  for (auto router = routers_.begin(); router != routers_.end();) {
-    if (wanted.contains(router->first)) {
-      ++router;
-      continue;
-    }
-    router->second->shut_down();
-    router = routers_.erase(router);
-  }
-  for (const auto& id : order) {
-    auto& router = routers_[id];
-    const bool is_new = router == nullptr;
-    if (is_new) router = std::make_unique<RunningRouter>(edge_, wanted[id]);
-    is_new ? router->start() : router->reconfigure(wanted[id]);
-    in_order_.push_back(router.get());
-  }
-}
-
-void RunningVrrpLoop::configure_scripts(const VrrpConfig& config) {
-  std::set<std::string> names;
-  for (const auto& script : config.scripts) {
-    names.insert(script->name);
-    const auto known = scripts_.find(script->name);
-    if (known == scripts_.end()) {
-      scripts_.emplace(script->name,
-                       Script{script, vrrp::ScriptVerdict(script->rise, script->fall, script->init_fail)});
-    } else if (*known->second.config != *script) {
-      known->second.verdict.configure(script->rise, script->fall);
-      known->second.config = script;
-    }
-  }
-  std::erase_if(scripts_, [&](const auto& entry) { return !names.contains(entry.first); });
-}
-
-void RunningVrrpLoop::record(const ScriptResult& result) {
-  const auto script = scripts_.find(result.script);
-  if (script == scripts_.end() || !script->second.verdict.record(result.success)) return;
-  if (result.success) {
-    log_info("VRRP_Script(" + result.script + ") succeeded");
+void RunningVrrpLoop::host_done(HostWorker::Done done) {
+  if (auto* read = std::get_if<HostWorker::Read>(&done)) {
+    station_.host_read(loop_->now(), read->number, std::move(read->state));
   } else {
-    log_warning("VRRP_Script(" + result.script + ") " +
-                (result.timed_out ? "timed_out" : "failed (" + result.detail + ")"));
+    station_.applied(loop_->now(), std::get<HostWorker::Applied>(done).answers);
   }
-  for (auto* router : in_order_) router->set_script_health(result.script, script->second.verdict.health());
+  carry_out();
 }
 
-void RunningVrrpLoop::read_network() {
-  const auto changes = monitor_->read_changes();
-  if (!changes) {
-    if (const auto held_back = limiter_.admit(loop_->now(), "network")) {
-      log_error("cannot follow the interfaces: " + changes.error().message + LogLimiter::suffix(*held_back));
+// Until nothing is left: what is done here may lead to more.
+void RunningVrrpLoop::carry_out() {
+  if (std::exchange(carrying_out_, true)) return;
+  for (auto outputs = station_.take_outputs(); !outputs.empty(); outputs = station_.take_outputs()) {
+    for (auto& output : outputs) {
+      std::visit([this](auto& wish) { perform(wish); }, output);
     }
-    return;
   }
-  if (changes->empty()) return;
-  for (const auto& [before, after] : changes->links) {
-    if (!before || !after || before->usable() == after->usable()) continue;
-    const bool watched = std::ranges::any_of(
-        in_order_, [&](const RunningRouter* router) { return router->config().interface == after->name; });
-    if (watched) log_info("Netlink reports " + after->name + (after->usable() ? " up" : " down"));
+  carrying_out_ = false;
+  if (const auto next = station_.next_deadline()) {
+    deadline_.arm(*next);
+  } else {
+    deadline_.disarm();
   }
-  for (auto* router : in_order_) router->network_changed(*changes);
+}
+
+void RunningVrrpLoop::perform(const router::Send& send) {
+  auto advertisement = send.envelope->advertisement;
+  advertisement.priority = send.priority;
+  for (const IpAddress& destination : send.envelope->destinations) {
+    const auto payload = vrrp::serialize_advertisement(advertisement, send.envelope->source, destination,
+                                                       send.envelope->checksum_without_pseudo_header);
+    const auto sent = sockets_.send(send.router, send.envelope->source, destination, payload);
+    if (sent) continue;
+    count(counters_.send_errors);
+    if (sent.error().code == ErrorCode::not_found) continue;  // the interface's change has a line of its own
+    limited_warning(sent.error().message);
+  }
+}
+
+void RunningVrrpLoop::perform(const router::OpenSocket& open) {
+  const auto opened = sockets_.open(open.router, station_.agent(open.router).instance().vrid, open.at);
+  station_.listened(loop_->now(), open.router, opened);
+}
+
+void RunningVrrpLoop::perform(const router::CloseSocket& close) { sockets_.close(close.router); }
+
+void RunningVrrpLoop::perform(const router::AnnounceOn& announce) {
+  const auto announced = announcer_->announce(announce.link, announce.addresses);
+  if (!announced.error.empty()) limited_warning(announced.error);
+  if (announced.count >= announce.addresses.size() || !announced.error.empty()) return;
+  const auto rest = std::span(announce.addresses).subspan(announced.count);
+  station_.not_announced(loop_->now(), announce.link.index, {rest.begin(), rest.end()});
+}
+
+void RunningVrrpLoop::perform(const router::Changed& changed) {
+  histories_[changed.router].note(changed.transition, std::chrono::system_clock::now());
+  if (!options_.on_transition) return;
+  options_.on_transition({changed.instance, notify_word(changed.transition.to), changed.transition.priority});
 }
 
 bool RunningVrrpLoop::end_turn() {
-  bool more = false;
-  const TimePoint enough = loop_->now() + turn_budget;
-  for (std::size_t i = 0; i < in_order_.size(); ++i) {
-    // Each turn begins with another router, so that all of them come on.
-    if (++work_next_ >= in_order_.size()) work_next_ = 0;
-    more = in_order_[work_next_]->work() || more;
-    if (more && Clock::now() > enough) break;
+  const bool more = station_.work(loop_->now());
+  carry_out();
+  for (const auto number : station_.routers()) {
+    histories_[number].counters->store(station_.agent(number).counters());
   }
-  bool changed = false;
-  for (auto* router : in_order_) changed = router->take_changed() || changed;
-  if (changed) publish();
+  const auto& counted = station_.counters();
+  counters_.announcements.store(counted.announcements, std::memory_order_relaxed);
+  counters_.addresses_added.store(counted.addresses_added, std::memory_order_relaxed);
+  counters_.addresses_removed.store(counted.addresses_removed, std::memory_order_relaxed);
+  counters_.addresses_restored.store(counted.addresses_restored, std::memory_order_relaxed);
+  counters_.address_errors.store(counted.address_errors, std::memory_order_relaxed);
+  counters_.host_readings.store(counted.host_readings, std::memory_order_relaxed);
+  unpublished_.merge(station_.take_changed());
+  if (!unpublished_.empty()) publish();
+  publish_problems();
+  if (ends_at_ && (station_.drained() || Clock::now() >= *ends_at_)) {
+    if (!station_.drained()) log_error("the kernel does not let the last addresses go; they stay in the record");
+    loop_->stop();
+  }
   return more;
 }
 
@@ -327,12 +328,42 @@ void RunningVrrpLoop::publish() {
     if (!publish_later_.armed()) publish_later_.arm(publish_not_before_);
     return;
   }
+  unpublished_.merge(station_.take_changed());
+  const std::set<router::RouterNumber> there(station_.routers().begin(), station_.routers().end());
+  std::erase_if(shown_, [&](const auto& entry) { return !there.contains(entry.first); });
+  std::erase_if(histories_, [&](const auto& entry) { return !there.contains(entry.first); });
   auto routers = std::make_shared<PublishedRouters>();
-  routers->reserve(in_order_.size());
-  for (const auto* router : in_order_) routers->push_back({router->status(), router->counters()});
+  for (const auto number : station_.routers()) {
+    RouterHistory& history = histories_[number];
+    if (history.since == WallTime{}) history.since = std::chrono::system_clock::now();
+    auto& shown = shown_[number];
+    if (shown == nullptr || unpublished_.contains(number)) {
+      shown = std::make_shared<const status::VirtualRouterStatus>(describe(station_, number, history));
+    }
+    routers->push_back({shown, history.counters});
+  }
+  unpublished_.clear();
   published_.publish(std::move(routers));
   const Duration cost = Clock::now() - begin;
   publish_not_before_ = cost < std::chrono::microseconds(200) ? TimePoint{} : begin + 20 * cost;
+}
+
+void RunningVrrpLoop::publish_problems() {
+  const TimePoint now = loop_->now();
+  if (now < problems_not_before_) {
+    if (!problems_later_.armed()) problems_later_.arm(problems_not_before_);
+    return;
+  }
+  problems_not_before_ = now + problems_interval;
+  Problems problems;
+  for (auto& problem : station_.problems()) {
+    problems.push_back({problem.error, std::move(problem.object), std::move(problem.message)});
+  }
+  if (problems != *problems_.get()) problems_.publish(std::make_shared<const Problems>(std::move(problems)));
+}
+
+void RunningVrrpLoop::limited_warning(const std::string& line) {
+  if (const auto admitted = budget_.admit(loop_->now(), line)) log_warning(*admitted);
 }
 
 std::shared_ptr<const std::vector<status::VirtualRouterStatus>> RunningVrrpLoop::status() const {
@@ -340,40 +371,55 @@ std::shared_ptr<const std::vector<status::VirtualRouterStatus>> RunningVrrpLoop:
   auto result = std::make_shared<std::vector<status::VirtualRouterStatus>>();
   result->reserve(routers->size());
   for (const auto& router : *routers) {
-    result->push_back(router.status);
-    result->back().counters = read_counters(*router.counters);
+    result->push_back(*router.status);
+    result->back().counters = router.counters->read();
+  }
+  return result;
+}
+
+std::vector<status::Problem> RunningVrrpLoop::problems() const {
+  Problems result = *problems_.get();
+  if (const auto busy = worker_->busy_since(); busy && Clock::now() > *busy + slow_kernel) {
+    result.push_back({true, "addresses",
+                      "the kernel has not answered a change or a reading of addresses for some seconds: somebody "
+                      "holds its lock over all interfaces; ADVERTISEMENTs go on"});
   }
   return result;
 }
 
 status::Counters RunningVrrpLoop::counters() const {
+  const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   return {{"vrrp_unknown_vrid_packets", read(counters_.unknown_vrid_packets)},
           {"vrrp_send_errors", read(counters_.send_errors)},
-          {"vrrp_announcements_sent", read(counters_.announcements_sent)},
+          {"vrrp_announcements_sent", read(counters_.announcements)},
           {"vrrp_addresses_added", read(counters_.addresses_added)},
           {"vrrp_addresses_removed", read(counters_.addresses_removed)},
           {"vrrp_addresses_restored", read(counters_.addresses_restored)},
           {"vrrp_address_errors", read(counters_.address_errors)},
+          {"vrrp_host_readings", read(counters_.host_readings)},
           {"vrrp_configurations", read(counters_.configurations)}};
 }
 
 void RunningVrrpLoop::shut_down() {
-  if (options_.release_vips) {
-    if (addresses_) remove_leftovers();
-    for (auto* router : in_order_) router->shut_down();
+  ends_at_ = Clock::now();
+  if (options_.release_vips && !options_.dry_run) {
+    *ends_at_ += farewell;
+    station_.shut_down(loop_->now());
+    carry_out();
   }
-  publish_not_before_ = {};
-  publish();
-  in_order_.clear();
-  routers_.clear();
-  loop_->stop();
 }
 
 void RunningVrrpLoop::stop() {
-  if (!thread_.joinable()) return;
+  if (!thread_.joinable()) {
+    if (worker_) worker_->stop();
+    return;
+  }
   queue_.close();
   loop_->post([this] { shut_down(); });
   thread_.join();
+  publish_not_before_ = {};
+  publish();
+  worker_->stop();
 }
 
 }  // namespace
@@ -381,10 +427,14 @@ void RunningVrrpLoop::stop() {
 Result<std::unique_ptr<VrrpLoop>> VrrpLoop::start(VrrpLoopOptions options) {
   auto loop = net::EventLoop::create();
   if (!loop) return std::unexpected(loop.error().with_context("start VRRP"));
-  auto monitor = net::LinkMonitor::open();
-  if (!monitor) return std::unexpected(monitor.error().with_context("start VRRP"));
+  auto host = net::KernelHost::open();
+  if (!host) return std::unexpected(host.error().with_context("start VRRP"));
+  // After subscribing: what changes while it is read comes again as a notification.
+  auto first = (*host)->read();
+  if (!first) return std::unexpected(first.error().with_context("start VRRP"));
   const bool dry_run = options.dry_run;
-  auto result = std::make_unique<RunningVrrpLoop>(std::move(options), std::move(*loop), std::move(*monitor));
+  auto result =
+      std::make_unique<RunningVrrpLoop>(std::move(options), std::move(*loop), std::move(*host), std::move(*first));
   if (!dry_run) {
     if (auto opened = result->open_kernel(); !opened) return std::unexpected(opened.error().with_context("start VRRP"));
   }

@@ -2,10 +2,13 @@
 
 #include <functional>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/run/owned_address.h"
 #include "engine/run/vrrp_config.h"
 #include "engine/status/snapshot.h"
 
@@ -14,9 +17,12 @@ namespace vipkeeper::run {
 struct VrrpLoopOptions {
   bool dry_run = false;      // follow interfaces, show routers in INIT; no socket, no packet, no address
   bool release_vips = true;  // at the end: priority 0, addresses removed; else both are left as they are
-  // Addresses left from a crash: removed when the first configuration comes, before a router of it starts, so that no
-  // Backup Router answers for them. Until then they stay, since nothing is known that could take their place.
-  std::vector<OwnedAddress> leftover_addresses = {};
+  // Addresses left from a crash: removed when the first configuration comes, so that no Backup Router answers for them.
+  // Until then they stay, since nothing is known that could take their place.
+  std::set<OwnedAddress> leftover_addresses = {};
+  // The record of what is on the host: claimed before it is added, released when it is gone. Called on a thread of
+  // its own, which may wait.
+  std::function<void(std::span<const OwnedAddress>)> claim = {}, release = {};
   // Called on the VRRP thread: must not block. May be empty.
   std::function<void(NotifyEvent)> on_transition = {};
   int realtime_priority = 0;  // 1..99: SCHED_RR for the VRRP thread where the kernel permits; 0: none
@@ -44,6 +50,9 @@ class VrrpLoop {
   [[nodiscard]] virtual std::shared_ptr<const std::vector<status::VirtualRouterStatus>> status() const = 0;
   // vrrp_unknown_vrid_packets, vrrp_send_errors, vrrp_announcements_sent, vrrp_addresses_added, ...
   [[nodiscard]] virtual status::Counters counters() const = 0;
+
+  // What stands against the VRRP side at this moment. Never waits.
+  [[nodiscard]] virtual std::vector<status::Problem> problems() const = 0;
 
   // The last configuration given to apply() has been worked in.
   [[nodiscard]] virtual bool settled() const = 0;

@@ -151,7 +151,7 @@ std::expected<Advertisement, DropReason> parse_advertisement(std::span<const std
   }
 
   if (reception.destination.is_multicast() != expectation.multicast) return drop(DropReason::source);
-  if (!expectation.multicast &&
+  if (!expectation.multicast && !expectation.any_sender &&
       std::ranges::find(expectation.unicast_peers, reception.source) == expectation.unicast_peers.end()) {
     return drop(DropReason::source);
   }
@@ -169,7 +169,13 @@ std::expected<Advertisement, DropReason> parse_advertisement(std::span<const std
 }
 
 bool advertises_exactly(const Advertisement& advertisement, std::span<const IpAddress> ours) {
-  return advertisement.addresses.size() == ours.size() && std::ranges::is_permutation(advertisement.addresses, ours);
+  if (advertisement.addresses.size() != ours.size()) return false;
+  // Sorted copies: a hostile order of 255 addresses must not cost the square of them.
+  std::vector<IpAddress> theirs = advertisement.addresses;
+  std::vector<IpAddress> own(ours.begin(), ours.end());
+  std::ranges::sort(theirs);
+  std::ranges::sort(own);
+  return theirs == own;
 }
 
 std::vector<std::byte> serialize_advertisement(const Advertisement& advertisement, const IpAddress& source,

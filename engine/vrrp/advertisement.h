@@ -48,7 +48,8 @@ struct Expectation {
   bool checksum_without_pseudo_header = false;
   Duration interval{};                   // v2 must match; v3 learns
   std::string auth_password;             // v2: empty means that packets must carry none
-  std::vector<IpAddress> unicast_peers;  // unicast: the source must be one of them
+  std::vector<IpAddress> unicast_peers;  // unicast: the source must be one of them, unless
+  bool any_sender = false;               // who is heard is decided elsewhere
   // RFC 9568 section 5.2.5 ignores a v3 packet without addresses. A router that itself advertises none has to hear its
   // equals nevertheless: it sets this.
   bool empty_address_list = false;

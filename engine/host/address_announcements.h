@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "engine/base/clock.h"
+#include "engine/base/ip_address.h"
+
+namespace vipkeeper::host {
+
+// Which addresses are still to be announced on which link (gratuitous ARP, RFC 9568 section 6.4.1), how often, and how
+// fast. An address that was never announced goes first and at once; repetitions of what was announced are paced a link,
+// since switches take a storm of ARP for an attack. Asking for an address that waits already adds no turn beyond what
+// was asked: nobody can make it begin anew.
+class AddressAnnouncements {
+ public:
+  // At least `times` announcements of the address on that link are due from now on.
+  void want(int link_index, const IpAddress& address, unsigned times);
+  // The address left the link.
+  void drop(int link_index, const IpAddress& address);
+  // The next ones, at most `budget` in all, by link. They count as sent; what could not be sent is handed to unsent().
+  std::map<int, std::vector<IpAddress>> next(TimePoint now, std::size_t budget);
+  // The link took no more of them: tried again in a moment.
+  void unsent(TimePoint now, int link_index, const std::vector<IpAddress>& addresses);
+
+  // When next() has something; nullopt: nothing waits.
+  [[nodiscard]] std::optional<TimePoint> next_time() const;
+
+ private:
+  using Key = std::pair<int, IpAddress>;
+  struct Pace {
+    double tokens = 0;
+    TimePoint filled{};
+    TimePoint not_before{};
+  };
+  Pace& pace_of(TimePoint now, int link_index);
+  bool take(std::deque<Key>& queue, TimePoint now, bool paced, std::map<int, std::vector<IpAddress>>& result);
+
+  std::map<Key, unsigned> left_;
+  std::deque<Key> first_, again_;
+  std::map<int, Pace> paces_;
+};
+
+}  // namespace vipkeeper::host
