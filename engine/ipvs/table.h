@@ -11,11 +11,10 @@
 
 #include "engine/base/ip_address.h"
 #include "engine/base/protocol.h"
-#include "engine/base/result.h"
 
 // The kernel's IPVS table as values (linux/ip_vs.h): what a virtual service is called, what it is set to, which real
 // servers it has, and the six commands that change it. Plain values without a thread or a kernel behind them, so that
-// tables can be compared, planned and made up in tests. Only KernelTable, at the end, is a door to a kernel.
+// tables can be compared, planned and made up in tests; kernel_table.h has the door to a kernel.
 //
 // One form each: two spellings of the same thing (the netmask of a service without persistence, the address of a fwmark
 // service, the kernel's own flag bits) would make a plan that never becomes empty, so whoever makes a key or an entry
@@ -141,22 +140,6 @@ struct ServiceStats {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::map<DestinationKey, DestinationStats> destinations;
-};
-
-// The kernel's table behind a seam: libnl in engine/net, a map with fault injection in the tests. Used by one thread.
-//
-// Errors: unsupported (no ip_vs), permission and unavailable or io are about the table as a whole; not_found and
-// already_exists say that the table is not what the caller thought; invalid_input is a refusal of that one command.
-class KernelTable {
- public:
-  virtual ~KernelTable() = default;
-  // Everything in it, foreign entries included, in normalized form.
-  virtual Result<Table> read() = 0;
-  // One virtual service; nullopt: there is none.
-  virtual Result<std::optional<ServiceEntry>> read(const ServiceKey& key) = 0;
-  // In order, as few messages as the kernel allows; the result has one element an operation. A failed operation does
-  // not stop those after it. Deleting what is not there is a success.
-  virtual std::vector<Result<void>> apply(const std::vector<Operation>& operations) = 0;
 };
 
 }  // namespace vipkeeper::ipvs

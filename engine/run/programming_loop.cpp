@@ -224,7 +224,7 @@ status::Counters ProgrammingLoop::counters() const {
 
 std::vector<status::Problem> ProgrammingLoop::problems() const {
   const auto told = told_.get();
-  return told ? told->problems : std::vector<status::Problem>{};
+  return told ? *told->problems : std::vector<status::Problem>{};
 }
 
 void ProgrammingLoop::stop(bool delete_services) {

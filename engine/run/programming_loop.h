@@ -67,7 +67,7 @@ class ProgrammingLoop {
  private:
   struct Told {
     ProgrammingCounters counters;
-    std::vector<status::Problem> problems;
+    Programmer::Problems problems;
   };
   class Worker;
   using Statuses = std::shared_ptr<const std::vector<status::VirtualServiceStatus>>;

@@ -41,15 +41,15 @@ class SharedKernel {
  private:
   struct Door final : ipvs::KernelTable {
     explicit Door(SharedKernel& owner) : owner_(owner) {}
-    Result<ipvs::Table> read() override {
+    ipvs::TableResult<ipvs::Table> read() override {
       const std::lock_guard lock(owner_.mutex_);
       return owner_.kernel_.read();
     }
-    Result<std::optional<ipvs::ServiceEntry>> read(const ipvs::ServiceKey& key) override {
+    std::expected<std::optional<ipvs::ServiceEntry>, ipvs::ReadError> read(const ipvs::ServiceKey& key) override {
       const std::lock_guard lock(owner_.mutex_);
       return owner_.kernel_.read(key);
     }
-    std::vector<Result<void>> apply(const std::vector<ipvs::Operation>& operations) override {
+    ipvs::Applied apply(const std::vector<ipvs::Operation>& operations) override {
       const std::lock_guard lock(owner_.mutex_);
       auto results = owner_.kernel_.apply(operations);
       owner_.changed_.notify_all();
@@ -144,7 +144,7 @@ TEST_CASE("the table is put right when asked", "[programming][loop]") {
   auto loop = start(kernel);
   loop->apply(delta_of({server(80)}), true);
   REQUIRE(kernel.wait_for({server(80)}));
-  REQUIRE(kernel.table()->apply({ipvs::DeleteService{service_key(server(80).key)}})[0]);
+  REQUIRE(kernel.table()->apply({ipvs::DeleteService{service_key(server(80).key)}}).answers.at(0));
   loop->resync();
   CHECK(kernel.wait_for({server(80)}));
 }
