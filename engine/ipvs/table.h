@@ -3,14 +3,13 @@
 #include <compare>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "engine/base/ip_address.h"
-#include "engine/base/protocol.h"
+#include "engine/model/forwarding_method.h"
+#include "engine/model/service_key.h"
 
 // The kernel's IPVS table as values (linux/ip_vs.h): what a virtual service is called, what it is set to, which real
 // servers it has, and the six commands that change it. Plain values without a thread or a kernel behind them, so that
@@ -21,20 +20,8 @@
 // passes it through normalized().
 namespace vipkeeper::ipvs {
 
-enum class ForwardingMethod : std::uint8_t { masquerade, direct, tunnel };
-
-// What names a virtual service in the kernel.
-struct ServiceKey {
-  Protocol protocol = Protocol::tcp;
-  IpAddress address;
-  std::uint16_t port = 0;
-  std::uint32_t fwmark = 0;  // != 0: protocol, address and port are unused
-  Family family = Family::ipv4;
-
-  // "tcp 192.0.2.10:80", "tcp [2001:db8::1]:80", "fwmark 7", "fwmark 7 ipv6"
-  [[nodiscard]] std::string to_string() const;
-  auto operator<=>(const ServiceKey&) const = default;
-};
+using model::ForwardingMethod;
+using model::ServiceKey;
 
 // Service::flags, as linux/ip_vs.h's IP_VS_SVC_F_*. A scheduler gives its own meaning to the last three (sh-port, ...).
 inline constexpr std::uint32_t flag_persistent = 0x01, flag_hashed = 0x02, flag_one_packet = 0x04;
@@ -114,9 +101,6 @@ using Operation =
 
 // The virtual service that the command is about.
 const ServiceKey& service_of(const Operation& operation);
-
-// "masquerade", "direct" or "tunnel", as in status --json.
-std::string_view to_string(ForwardingMethod method);
 
 // "add real server 10.0.0.7:8080 to tcp 192.0.2.10:80 masquerade weight 1"
 std::string to_string(const Operation& operation);
