@@ -218,7 +218,7 @@ Programmer::Problems Programmer::problems() {
   if (needed_table_) result.insert(result.end(), unprepared_.begin(), unprepared_.end());
   for (const auto& [key, text] : refusals_)
     if (reconciler_.failures(key) > 0) result.push_back({true, "virtual service " + key.to_string(), text});
-  if (result != *problems_) problems_ = std::make_shared<const std::vector<status::Problem>>(std::move(result));
+  problems_ = std::make_shared<const std::vector<status::Problem>>(std::move(result));
   return problems_;
 }
 

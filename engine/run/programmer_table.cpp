@@ -166,10 +166,10 @@ void Programmer::program(const std::vector<ipvs::Operation>& batch, TimePoint no
 void Programmer::report_failure(const ipvs::ServiceKey& key, const std::string& subject,
                                 const ipvs::OperationError& error, bool is_addition, TimePoint now) {
   using Kind = ipvs::OperationError::Kind;
-  problems_changed_ = true;
   const std::string text = subject + ": " + error.message;
-  std::string& told = refusals_[key];
-  if (std::exchange(told, text) == text) return;
+  const bool is_known = std::exchange(refusals_[key], text) == text;
+  if (!is_known || reconciler_.failures(key) <= 1) problems_changed_ = true;
+  if (is_known) return;
   if (is_addition && error.kind == Kind::taken)
     say_seldom(LogLevel::info, "adopting",
                fmt::format("virtual service {} is in the kernel already, adopting it", key.to_string()), now);
