@@ -1,16 +1,8 @@
 #include "engine/config/config.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 namespace vipkeeper::config {
-
-std::string VirtualServerKey::to_string() const {
-  if (fwmark != 0) return fmt::format("fwmark {}", fwmark);
-  const std::string text = address.is_v4() ? address.to_string() : fmt::format("[{}]", address.to_string());
-  return fmt::format("{} {}:{}", vipkeeper::to_string(protocol), text, port);
-}
 
 ConfigDelta merge(ConfigDelta older, ConfigDelta newer) {
   if (newer.vrrp_changed) {

@@ -12,8 +12,9 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/ip_address.h"
-#include "engine/base/protocol.h"
 #include "engine/config/problem.h"
+#include "engine/model/forwarding_method.h"
+#include "engine/model/service_key.h"
 
 // The values that a keepalived.conf describes. Every optional is "not said": the validator fills it from global_defs or
 // the default, so what a ConfigDelta carries is resolved and nobody downstream asks for defaults. Immutable once
@@ -121,24 +122,13 @@ struct VrrpInstance {
   bool operator==(const VrrpInstance&) const = default;
 };
 
-enum class ForwardingMethod : std::uint8_t { masquerade, direct, tunnel };  // NAT, DR, TUN
+using model::ForwardingMethod;
 
 // Whether the source of connections by NAT is rewritten too, so that replies come back through this node: never,
 // unless they do so anyhow, always.
 enum class Masquerade : std::uint8_t { never, automatic, always };
 
-// What identifies a virtual service in the kernel (linux/ip_vs.h). fwmark != 0: protocol, address and port are unused.
-struct VirtualServerKey {
-  Protocol protocol = Protocol::tcp;
-  IpAddress address;
-  std::uint16_t port = 0;
-  std::uint32_t fwmark = 0;
-  Family family = Family::ipv4;
-
-  // "tcp 192.0.2.10:80", "tcp [2001:db8::1]:80", "fwmark 7"
-  [[nodiscard]] std::string to_string() const;
-  auto operator<=>(const VirtualServerKey&) const = default;
-};
+using VirtualServerKey = model::ServiceKey;
 
 // TCP_CHECK { ... }: a connection that opens is a live real server.
 struct TcpCheck {

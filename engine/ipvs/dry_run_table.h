@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/ipvs/kernel_table.h"
 #include "engine/ipvs/planner.h"
-#include "engine/ipvs/table.h"
 
 namespace vipkeeper::ipvs {
 
@@ -15,14 +15,14 @@ class DryRunTable final : public KernelTable {
   // `table`: what a kernel held at the start.
   explicit DryRunTable(Table table) : table_(std::move(table)) {}
 
-  Result<Table> read() override { return table_; }
-  Result<std::optional<ServiceEntry>> read(const ServiceKey& key) override {
+  TableResult<Table> read() override { return table_; }
+  std::expected<std::optional<ServiceEntry>, ReadError> read(const ServiceKey& key) override {
     const auto found = table_.find(key);
     return found == table_.end() ? std::nullopt : std::optional(found->second);
   }
-  std::vector<Result<void>> apply(const std::vector<Operation>& operations) override {
+  Applied apply(const std::vector<Operation>& operations) override {
     for (const Operation& operation : operations) apply_to(table_, operation);
-    return std::vector<Result<void>>(operations.size());
+    return {std::vector<std::expected<void, OperationError>>(operations.size()), std::nullopt};
   }
 
  private:

@@ -10,11 +10,6 @@ struct Overloaded : Ts... {
   using Ts::operator()...;
 };
 
-std::string endpoint(const IpAddress& address, std::uint16_t port) {
-  return address.is_v4() ? fmt::format("{}:{}", address.to_string(), port)
-                         : fmt::format("[{}]:{}", address.to_string(), port);
-}
-
 std::string settings(const ServiceKey& key, const Service& service) {
   std::string text = "scheduler " + service.scheduler;
   if (service.flags != 0) text += fmt::format(" flags {:#x}", service.flags);
@@ -35,12 +30,7 @@ std::string settings(const Destination& destination) {
 
 }  // namespace
 
-std::string ServiceKey::to_string() const {
-  if (fwmark != 0) return fmt::format("fwmark {}{}", fwmark, family == Family::ipv6 ? " ipv6" : "");
-  return fmt::format("{} {}", vipkeeper::to_string(protocol), endpoint(address, port));
-}
-
-std::string DestinationKey::to_string() const { return endpoint(address, port); }
+std::string DestinationKey::to_string() const { return model::endpoint_text(address, port); }
 
 const ServiceKey& service_of(const Operation& operation) {
   return std::visit(Overloaded{[](const AddService& o) -> const ServiceKey& { return o.key; },
@@ -48,18 +38,6 @@ const ServiceKey& service_of(const Operation& operation) {
                                [](const DeleteService& o) -> const ServiceKey& { return o.key; },
                                [](const auto& o) -> const ServiceKey& { return o.service; }},
                     operation);
-}
-
-std::string_view to_string(ForwardingMethod method) {
-  switch (method) {
-    case ForwardingMethod::masquerade:
-      return "masquerade";
-    case ForwardingMethod::direct:
-      return "direct";
-    case ForwardingMethod::tunnel:
-      return "tunnel";
-  }
-  return "?";
 }
 
 std::string subject(const Operation& operation) {

@@ -3,39 +3,25 @@
 #include <compare>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "engine/base/ip_address.h"
-#include "engine/base/protocol.h"
-#include "engine/base/result.h"
+#include "engine/model/forwarding_method.h"
+#include "engine/model/service_key.h"
 
 // The kernel's IPVS table as values (linux/ip_vs.h): what a virtual service is called, what it is set to, which real
 // servers it has, and the six commands that change it. Plain values without a thread or a kernel behind them, so that
-// tables can be compared, planned and made up in tests. Only KernelTable, at the end, is a door to a kernel.
+// tables can be compared, planned and made up in tests; kernel_table.h has the door to a kernel.
 //
 // One form each: two spellings of the same thing (the netmask of a service without persistence, the address of a fwmark
 // service, the kernel's own flag bits) would make a plan that never becomes empty, so whoever makes a key or an entry
 // passes it through normalized().
 namespace vipkeeper::ipvs {
 
-enum class ForwardingMethod : std::uint8_t { masquerade, direct, tunnel };
-
-// What names a virtual service in the kernel.
-struct ServiceKey {
-  Protocol protocol = Protocol::tcp;
-  IpAddress address;
-  std::uint16_t port = 0;
-  std::uint32_t fwmark = 0;  // != 0: protocol, address and port are unused
-  Family family = Family::ipv4;
-
-  // "tcp 192.0.2.10:80", "tcp [2001:db8::1]:80", "fwmark 7", "fwmark 7 ipv6"
-  [[nodiscard]] std::string to_string() const;
-  auto operator<=>(const ServiceKey&) const = default;
-};
+using model::ForwardingMethod;
+using model::ServiceKey;
 
 // Service::flags, as linux/ip_vs.h's IP_VS_SVC_F_*. A scheduler gives its own meaning to the last three (sh-port, ...).
 inline constexpr std::uint32_t flag_persistent = 0x01, flag_hashed = 0x02, flag_one_packet = 0x04;
@@ -116,9 +102,6 @@ using Operation =
 // The virtual service that the command is about.
 const ServiceKey& service_of(const Operation& operation);
 
-// "masquerade", "direct" or "tunnel", as in status --json.
-std::string_view to_string(ForwardingMethod method);
-
 // "add real server 10.0.0.7:8080 to tcp 192.0.2.10:80 masquerade weight 1"
 std::string to_string(const Operation& operation);
 
@@ -141,22 +124,6 @@ struct ServiceStats {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::map<DestinationKey, DestinationStats> destinations;
-};
-
-// The kernel's table behind a seam: libnl in engine/net, a map with fault injection in the tests. Used by one thread.
-//
-// Errors: unsupported (no ip_vs), permission and unavailable or io are about the table as a whole; not_found and
-// already_exists say that the table is not what the caller thought; invalid_input is a refusal of that one command.
-class KernelTable {
- public:
-  virtual ~KernelTable() = default;
-  // Everything in it, foreign entries included, in normalized form.
-  virtual Result<Table> read() = 0;
-  // One virtual service; nullopt: there is none.
-  virtual Result<std::optional<ServiceEntry>> read(const ServiceKey& key) = 0;
-  // In order, as few messages as the kernel allows; the result has one element an operation. A failed operation does
-  // not stop those after it. Deleting what is not there is a success.
-  virtual std::vector<Result<void>> apply(const std::vector<Operation>& operations) = 0;
 };
 
 }  // namespace vipkeeper::ipvs

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <mutex>
 #include <optional>
 #include <system_error>
 
@@ -20,6 +22,8 @@
 namespace vipkeeper::net {
 namespace {
 
+// A program that is killed ends within this, unless it is stuck in the kernel.
+constexpr auto kill_patience = std::chrono::seconds(1);
 constexpr const char* path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string why(int number) { return std::generic_category().message(number); }
@@ -76,7 +80,30 @@ Result<pid_t> spawn(const std::vector<std::string>& words, int input, int output
   return child;
 }
 
-// Its status of wait(2), or nullopt if it had to be killed.
+// Children that were killed and had not ended when nobody would wait any longer: in the hands of the kernel, as a
+// modprobe whose module hangs. They are reaped when the next program is run, if they have ended by then.
+class Unreaped {
+ public:
+  void add(pid_t child) {
+    const std::lock_guard lock(mutex_);
+    children_.push_back(child);
+  }
+  void reap() {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(children_, [](pid_t child) { return ::waitpid(child, nullptr, WNOHANG) != 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<pid_t> children_;
+};
+
+Unreaped& unreaped() {
+  static Unreaped all;
+  return all;
+}
+
+// Its status of wait(2), or nullopt if it goes on for longer than that.
 std::optional<int> wait_for(pid_t child, Duration timeout) {
   const TimePoint deadline = Clock::now() + timeout;
   int status = 0;
@@ -85,19 +112,21 @@ std::optional<int> wait_for(pid_t child, Duration timeout) {
     const pid_t ended = ::waitpid(child, &status, WNOHANG);
     if (ended == child) return status;
     if (ended < 0 && errno != EINTR) return 0;
-    if (Clock::now() >= deadline) {
-      ::kill(child, SIGKILL);
-      while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-      }
-      return std::nullopt;
-    }
+    if (Clock::now() >= deadline) return std::nullopt;
     ::poll(nullptr, 0, step);
   }
+}
+
+// Ends it. What the kernel has in hand ends when the kernel lets it, and nobody waits for that.
+void end(pid_t child) {
+  ::kill(child, SIGKILL);
+  if (!wait_for(child, kill_patience)) unreaped().add(child);
 }
 
 }  // namespace
 
 Result<std::string> run_command(const std::vector<std::string>& words, const std::string& input, Duration timeout) {
+  unreaped().reap();
   const UniqueFd in = memory_file(input), out = memory_file({}), errors = memory_file({});
   if (!in || !out || !errors)
     return failure(ErrorCode::io, fmt::format("{}: no memory for its input: {}", words.front(), why(errno)));
@@ -105,6 +134,7 @@ Result<std::string> run_command(const std::vector<std::string>& words, const std
   if (!child) return std::unexpected(child.error());
   const auto status = wait_for(*child, timeout);
   if (!status) {
+    end(*child);
     return failure(ErrorCode::unavailable,
                    fmt::format("{} did not end within {} s", words.front(),
                                std::chrono::duration_cast<std::chrono::seconds>(timeout).count()));

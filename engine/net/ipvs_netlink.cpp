@@ -14,13 +14,13 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <set>
-#include <system_error>
 #include <utility>
 
+#include "engine/net/ipvs_answers.h"
 #include "engine/net/ipvs_codec.h"
 #include "engine/net/ipvs_module.h"
-#include "engine/net/permission.h"
 
 // How the kernel is talked to.
 //
@@ -28,16 +28,23 @@
 // acknowledgement; the kernel works them off in order inside that one system call, and answers every command that fails
 // by itself, with its sequence number. So a batch costs two system calls and its result is still known command by
 // command: no error and the last one's acknowledgement seen means done. Were answers lost for want of buffer (ENOBUFS),
-// those without one are reported as unknown, and the caller reads the table again.
+// the first one without is where knowledge ends, and the caller reads the table again. ipvs_answers.h has the meanings.
 //
 // Reading. One dump gives the services, one dump for each service its destinations; a socket runs one dump at a time.
-// Since Linux 2.6.28 all this is under the kernel's own mutex, so a dump is a consistent list, while between two dumps
-// anything may happen: a service that went away in between has no destinations.
+// A dump is no consistent list: ip_vs holds its mutex for one buffer of it (some dozens of entries), finds its place in
+// the next by counting, and does not say that it was interrupted (NLM_F_DUMP_INTR). Where someone else deletes an entry
+// in between, one that stays is left out; where one is added, one may come twice. So nobody may conclude from a dump
+// that something is not there. A question for one service by its key is exact.
 //
 // All answers lie in the socket's buffer when the send returns or are made by the next receive, so nothing here waits
 // for anybody; the receive time-out is a net for kernels that break this rule.
 namespace vipkeeper::net {
 namespace {
+
+using ipvs::OperationError;
+using ipvs::ReadError;
+using ipvs::TableError;
+using ipvs::TableResult;
 
 constexpr std::size_t batch_bytes = 64 * 1024;
 // A failed command's answer costs the kernel about 1.3 KiB of our receive buffer (struct sk_buff included): this takes
@@ -50,62 +57,14 @@ struct FreeBuffer {
   void operator()(unsigned char* buffer) const { free(buffer); }  // NOLINT: nl_recv() uses malloc
 };
 
-std::string text_of(int number) { return std::generic_category().message(number); }
-
-Error no_permission() { return missing_right("program IPVS", "NET_ADMIN"); }
-
-Error no_ipvs() {
-  return {ErrorCode::unsupported,
-          "this kernel has no IPVS (ip_vs is not loaded): run \"modprobe ip_vs\" on the host; without it virtual "
-          "services are not balanced"};
+TableError unavailable(std::string_view what, int libnl_error) {
+  return {{ErrorCode::unavailable, fmt::format("{}: {}", what, nl_geterror(libnl_error))}};
 }
 
-// A failure of the socket or the family, not of one command.
-Error table_error(std::string_view what, int number) {
-  if (number == EPERM || number == EACCES) return no_permission();
-  return {ErrorCode::unavailable, fmt::format("{}: {}", what, text_of(number))};
-}
-
-Error scheduler_error(const ipvs::Service& service) {
-  return {ErrorCode::invalid_input, fmt::format("this kernel does not have the scheduler \"{0}\": run \"modprobe "
-                                                "ip_vs_{0}\" on the host or choose another",
-                                                service.scheduler)};
-}
-
-// Why the kernel refused this command (net/netfilter/ipvs/ip_vs_ctl.c).
-Error refusal(const ipvs::Operation& operation, int number) {
-  switch (number) {
-    case EPERM:
-    case EACCES:
-      return no_permission();
-    case ESRCH:
-      return {ErrorCode::not_found, "the virtual service is not in the kernel"};
-    case EEXIST:
-      return {ErrorCode::already_exists, "it is in the kernel already"};
-    case ENOENT:
-      if (const auto* add = std::get_if<ipvs::AddService>(&operation)) return scheduler_error(add->service);
-      if (const auto* set = std::get_if<ipvs::SetService>(&operation)) return scheduler_error(set->service);
-      return {ErrorCode::not_found, "it is not in the kernel"};
-    case EINVAL:
-      if (std::holds_alternative<ipvs::AddDestination>(operation))
-        return {ErrorCode::invalid_input, "the kernel takes only unicast addresses of hosts: " + text_of(number)};
-      break;
-    case ERANGE:
-      return {ErrorCode::invalid_input, "a weight below 0, or a lower threshold above the upper: " + text_of(number)};
-    case EAFNOSUPPORT:
-      return {ErrorCode::invalid_input, "this kernel's IPVS does not have the address family"};
-    case ENOMEM:
-    case ENOBUFS:
-      return {ErrorCode::unavailable, "the kernel is out of memory: " + text_of(number)};
-    default:
-      break;
-  }
-  return {ErrorCode::invalid_input, text_of(number)};
-}
-
-bool is_deletion(const ipvs::Operation& operation) {
-  return std::holds_alternative<ipvs::DeleteService>(operation) ||
-         std::holds_alternative<ipvs::DeleteDestination>(operation);
+// Where everything is asked for, one failure is that of the whole.
+TableError of_the_whole(const ReadError& error, const std::string& what) {
+  if (const auto* table = std::get_if<TableError>(&error)) return {table->with_context(what)};
+  return {{ErrorCode::unavailable, what + ": " + std::get<OperationError>(error).message}};
 }
 
 int error_of(nlmsghdr* header) {
@@ -146,6 +105,16 @@ class Datagram {
   int error_ = 0;
 };
 
+// Takes the destinations of a dump in.
+auto into(ipvs::ServiceEntry& entry, const ipvs::ServiceKey& key) {
+  return [&entry, &key](nlmsghdr* header) -> Result<void> {
+    const auto reply = parse_destination(header, key);
+    if (!reply) return std::unexpected(reply.error());
+    entry.destinations.try_emplace(reply->key, reply->destination);
+    return {};
+  };
+}
+
 }  // namespace
 
 IpvsNetlink::IpvsNetlink(bool load_module) : load_module_(load_module) {}
@@ -153,7 +122,7 @@ IpvsNetlink::~IpvsNetlink() = default;
 
 void IpvsNetlink::FreeSocket::operator()(nl_sock* socket) const { nl_socket_free(socket); }
 
-Result<int> IpvsNetlink::resolve_family() {
+TableResult<int> IpvsNetlink::resolve_family() {
   errno = 0;
   int id = genl_ctrl_resolve(socket_.get(), IPVS_GENL_NAME);
   if (id == -NLE_OBJ_NOTFOUND && load_module_ && load_ipvs_module_once())
@@ -161,17 +130,17 @@ Result<int> IpvsNetlink::resolve_family() {
   if (id >= 0) return id;
   if (id == -NLE_OBJ_NOTFOUND) return std::unexpected(no_ipvs());
   if (id == -NLE_PERM) return std::unexpected(no_permission());
-  return failure(ErrorCode::unavailable, fmt::format("looking up the kernel's IPVS: {}", nl_geterror(id)));
+  return std::unexpected(unavailable("looking up the kernel's IPVS", id));
 }
 
-Result<void> IpvsNetlink::connect() {
+TableResult<void> IpvsNetlink::connect() {
   if (family_id_ != 0) return {};
   socket_.reset(nl_socket_alloc());
-  if (!socket_) return failure(ErrorCode::unavailable, "no memory for a netlink socket");
+  if (!socket_) return std::unexpected(TableError{{ErrorCode::unavailable, "no memory for a netlink socket"}});
   nl_socket_disable_msg_peek(socket_.get());
   nl_socket_set_msg_buf_size(socket_.get(), batch_bytes);
   if (const int error = genl_connect(socket_.get()); error < 0)
-    return failure(ErrorCode::unavailable, fmt::format("opening a netlink socket: {}", nl_geterror(error)));
+    return std::unexpected(unavailable("opening a netlink socket", error));
   const int fd = nl_socket_get_fd(socket_.get());
   const int yes = 1;
   // An answer without a copy of the command; all four are an economy or a net, and no error if they fail.
@@ -187,16 +156,22 @@ Result<void> IpvsNetlink::connect() {
   return {};
 }
 
+// Looked up anew, IPVS has the number that it had: a module loaded again gets another one.
+bool IpvsNetlink::family_stands() {
+  const int before = std::exchange(family_id_, 0);
+  return connect() && family_id_ == before;
+}
+
 // One request and all of its answer: a dump, or messages and an acknowledgement. The first error ends the handling, not
 // the reading, so that nothing is left over for the next request.
-Result<void> IpvsNetlink::ask(nl_msg* request, std::uint32_t sequence, const OnMessage& on_message) {
+IpvsNetlink::Answered IpvsNetlink::ask(nl_msg* request, std::uint32_t sequence, const OnMessage& on_message) {
   nlmsghdr* header = nlmsg_hdr(request);
   errno = 0;
   if (nl_sendto(socket_.get(), header, header->nlmsg_len) < 0) {
     family_id_ = 0;
     return std::unexpected(table_error("asking the kernel for IPVS", errno));
   }
-  Result<void> result;
+  Answered result;
   for (bool done = false; !done;) {
     Datagram datagram(socket_.get());
     if (datagram.error() != 0) {
@@ -206,30 +181,25 @@ Result<void> IpvsNetlink::ask(nl_msg* request, std::uint32_t sequence, const OnM
     datagram.each([&](nlmsghdr* message) {
       if (message->nlmsg_seq != sequence) return true;
       if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
-        const int number = error_of(message);
-        if (result && number == ESRCH) result = failure(ErrorCode::not_found, "it is not in the kernel");
-        if (result && number == ENOENT) {
-          // Nobody has the family's number any more: the module was unloaded.
-          family_id_ = 0;
-          result = std::unexpected(no_ipvs());
-        }
-        if (result && number > 0) result = std::unexpected(table_error("reading IPVS from the kernel", number));
+        if (const int number = error_of(message); result && number > 0)
+          result = std::unexpected(judge_question(number));
         done = true;
       } else if (result) {
-        result = on_message(message);
+        if (auto taken = on_message(message); !taken) result = std::unexpected(TableError{taken.error()});
       }
       return true;
     });
   }
+  if (!result && std::holds_alternative<TableError>(result.error())) family_id_ = 0;
   return result;
 }
 
-Result<void> IpvsNetlink::dump_destinations(const ipvs::ServiceKey& key, const OnMessage& on_message) {
+IpvsNetlink::Answered IpvsNetlink::dump_destinations(const ipvs::ServiceKey& key, const OnMessage& on_message) {
   const std::uint32_t sequence = sequence_++;
   return ask(build_get_destinations(key, family_id_, sequence).get(), sequence, on_message);
 }
 
-Result<ipvs::Table> IpvsNetlink::read() {
+TableResult<ipvs::Table> IpvsNetlink::read() {
   if (auto connected = connect(); !connected) return std::unexpected(connected.error());
   ipvs::Table table;
   const std::uint32_t sequence = sequence_++;
@@ -239,20 +209,15 @@ Result<ipvs::Table> IpvsNetlink::read() {
     table.try_emplace(reply->key, ipvs::ServiceEntry{std::move(reply->service), {}});
     return {};
   });
-  if (!services) return std::unexpected(services.error());
+  if (!services) return std::unexpected(of_the_whole(services.error(), "virtual services"));
   for (auto& [key, entry] : table) {
-    auto destinations = dump_destinations(key, [&](nlmsghdr* header) -> Result<void> {
-      const auto reply = parse_destination(header, key);
-      if (!reply) return std::unexpected(reply.error());
-      entry.destinations.try_emplace(reply->key, reply->destination);
-      return {};
-    });
-    if (!destinations) return std::unexpected(destinations.error().with_context("real servers of " + key.to_string()));
+    auto destinations = dump_destinations(key, into(entry, key));
+    if (!destinations) return std::unexpected(of_the_whole(destinations.error(), "real servers of " + key.to_string()));
   }
   return table;
 }
 
-Result<std::optional<ipvs::ServiceEntry>> IpvsNetlink::read(const ipvs::ServiceKey& key) {
+std::expected<std::optional<ipvs::ServiceEntry>, ReadError> IpvsNetlink::read(const ipvs::ServiceKey& key) {
   if (auto connected = connect(); !connected) return std::unexpected(connected.error());
   std::optional<ipvs::ServiceEntry> entry;
   const std::uint32_t sequence = sequence_++;
@@ -262,33 +227,35 @@ Result<std::optional<ipvs::ServiceEntry>> IpvsNetlink::read(const ipvs::ServiceK
     entry.emplace(std::move(reply->service));
     return {};
   });
-  if (!found && found.error().code == ErrorCode::not_found) return std::nullopt;
-  if (!found) return std::unexpected(found.error());
+  if (!found) {
+    const auto* error = std::get_if<OperationError>(&found.error());
+    if (error != nullptr && error->kind == OperationError::Kind::gone) return std::nullopt;
+    return std::unexpected(found.error());
+  }
   if (!entry) return std::nullopt;
-  auto destinations = dump_destinations(key, [&](nlmsghdr* header) -> Result<void> {
-    const auto reply = parse_destination(header, key);
-    if (!reply) return std::unexpected(reply.error());
-    entry->destinations.try_emplace(reply->key, reply->destination);
-    return {};
-  });
-  if (!destinations) return std::unexpected(destinations.error());
+  if (auto destinations = dump_destinations(key, into(*entry, key)); !destinations)
+    return std::unexpected(destinations.error());
   return entry;
 }
 
-std::vector<Result<void>> IpvsNetlink::apply(const std::vector<ipvs::Operation>& operations) {
-  std::vector<Result<void>> results(operations.size());
+ipvs::Applied IpvsNetlink::apply(const std::vector<ipvs::Operation>& operations) {
+  ipvs::Applied all;
   if (auto connected = connect(); !connected) {
-    results.assign(operations.size(), std::unexpected(connected.error()));
-    return results;
+    all.table_error = connected.error();
+    return all;
   }
-  const std::span all(operations);
-  for (std::size_t done = 0; done < operations.size();)
-    done += send_batch(all.subspan(done), std::span(results).subspan(done));
-  return results;
+  while (all.answers.size() < operations.size() && !all.table_error) {
+    ipvs::Applied part = send_batch(std::span(operations).subspan(all.answers.size()));
+    std::ranges::move(part.answers, std::back_inserter(all.answers));
+    all.table_error = std::move(part.table_error);
+  }
+  // Whatever it was, the next use begins with a new socket and looks the family up.
+  if (all.table_error) family_id_ = 0;
+  return all;
 }
 
-// Sends as many of the commands as fit into one datagram and returns how many those were.
-std::size_t IpvsNetlink::send_batch(std::span<const ipvs::Operation> operations, std::span<Result<void>> results) {
+// Sends as many of the commands as fit into one datagram, and tells what became of those.
+ipvs::Applied IpvsNetlink::send_batch(std::span<const ipvs::Operation> operations) {
   const std::uint32_t first = sequence_;
   std::size_t count = 0, last_offset = 0;
   batch_.clear();
@@ -307,42 +274,39 @@ std::size_t IpvsNetlink::send_batch(std::span<const ipvs::Operation> operations,
   std::memcpy(batch_.data() + last_offset + offsetof(nlmsghdr, nlmsg_flags), &flags, sizeof flags);
 
   errno = 0;
-  if (nl_sendto(socket_.get(), batch_.data(), batch_.size()) < 0) {
-    family_id_ = 0;
-    std::ranges::fill(results.first(count), std::unexpected(table_error("programming IPVS", errno)));
-    return count;
+  std::vector<std::optional<int>> numbers;
+  if (nl_sendto(socket_.get(), batch_.data(), batch_.size()) >= 0) {
+    numbers = collect_answers(first, count);
+  } else if (errno == ENOMEM || errno == ENOBUFS) {
+    numbers.assign(count, errno);  // no memory for so much at once: none of them was looked at
+  } else {
+    return {{}, table_error("programming IPVS", errno)};
   }
-  collect_answers(first, operations.first(count), results.first(count));
-  return count;
+  return judge_answers(operations.first(count), numbers, [this] { return family_stands(); });
 }
 
-void IpvsNetlink::collect_answers(std::uint32_t first, std::span<const ipvs::Operation> operations,
-                                  std::span<Result<void>> results) {
-  std::vector<bool> answered(operations.size());
-  while (!answered.back()) {
+// An errno for each of the `count` commands from the number `first` on; nullopt: its answer was lost.
+std::vector<std::optional<int>> IpvsNetlink::collect_answers(std::uint32_t first, std::size_t count) {
+  std::vector<std::optional<int>> numbers(count);
+  while (!numbers.back()) {
     Datagram datagram(socket_.get());
-    if (datagram.error() != 0) {
-      family_id_ = 0;
-      for (std::size_t i = 0; i < operations.size(); ++i)
-        if (!answered[i])
-          results[i] = failure(ErrorCode::io, "the kernel's answer was lost: " + text_of(datagram.error()));
-      return;
-    }
+    if (datagram.error() != 0) return numbers;
     datagram.each([&](nlmsghdr* message) {
       const std::size_t index = message->nlmsg_seq - first;
-      if (message->nlmsg_type != NLMSG_ERROR || index >= operations.size()) return true;
-      answered[index] = true;
-      const int number = error_of(message);
-      const bool gone_already = is_deletion(operations[index]) && (number == ENOENT || number == ESRCH);
-      if (number != 0 && !gone_already) results[index] = std::unexpected(refusal(operations[index], number));
+      if (message->nlmsg_type == NLMSG_ERROR && index < count) numbers[index] = error_of(message);
       return true;
     });
   }
+  // Only failures and the last command are answered, in order: what has no answer when the last one's is here, was
+  // done.
+  for (auto& number : numbers) number = number.value_or(0);
+  return numbers;
 }
 
-Result<std::map<ipvs::ServiceKey, ipvs::ServiceStats>> IpvsNetlink::read_stats() { return read_stats({}); }
+TableResult<std::map<ipvs::ServiceKey, ipvs::ServiceStats>> IpvsNetlink::read_stats() { return read_stats({}); }
 
-Result<std::map<ipvs::ServiceKey, ipvs::ServiceStats>> IpvsNetlink::read_stats(std::span<const ipvs::ServiceKey> keys) {
+TableResult<std::map<ipvs::ServiceKey, ipvs::ServiceStats>> IpvsNetlink::read_stats(
+    std::span<const ipvs::ServiceKey> keys) {
   if (auto connected = connect(); !connected) return std::unexpected(connected.error());
   std::map<ipvs::ServiceKey, ipvs::ServiceStats> all;
   const std::uint32_t sequence = sequence_++;
@@ -352,7 +316,7 @@ Result<std::map<ipvs::ServiceKey, ipvs::ServiceStats>> IpvsNetlink::read_stats(s
     all.try_emplace(reply->key, std::move(reply->stats));
     return {};
   });
-  if (!services) return std::unexpected(services.error());
+  if (!services) return std::unexpected(of_the_whole(services.error(), "virtual services"));
   if (!keys.empty()) {
     const std::set<ipvs::ServiceKey> asked(keys.begin(), keys.end());
     std::erase_if(all, [&](const auto& item) { return !asked.contains(item.first); });
@@ -364,7 +328,7 @@ Result<std::map<ipvs::ServiceKey, ipvs::ServiceStats>> IpvsNetlink::read_stats(s
       stats.destinations.try_emplace(reply->key, reply->stats);
       return {};
     });
-    if (!destinations) return std::unexpected(destinations.error());
+    if (!destinations) return std::unexpected(of_the_whole(destinations.error(), "real servers of " + key.to_string()));
   }
   return all;
 }

@@ -45,7 +45,8 @@ class Engine {
   virtual std::vector<status::VirtualRouterStatus> virtual_routers() const = 0;
   virtual std::vector<status::Problem> problems() const = 0;
 
-  // Which thread has not answered for seconds; empty: all do. Any thread; may wait up to a second.
+  // Why a restart would help: the VRRP thread has not answered for seconds. Empty: it would not. Other threads that are
+  // stuck are problems(). Any thread; does not wait.
   virtual std::string stuck() const = 0;
 
   // The ordered shutdown; the destructor calls it too. Waits until the kernel was told.

@@ -58,9 +58,11 @@ ipvs::Table desired_table(const config::ConfigDelta& configuration, const Runnin
   for (const auto& [key, server] : configuration.virtual_servers) {
     if (!server) continue;
     ipvs::ServiceEntry entry = desired_entry(*server);
+    // The status does not say of which family a fwmark is.
+    const std::string name = key.fwmark != 0 ? fmt::format("fwmark {}", key.fwmark) : key.to_string();
     for (const auto& real : server->real_servers) {
       const ipvs::DestinationKey destination = destination_key(*server, real);
-      if (!running.dead_real_servers.contains({key.to_string(), destination.to_string()})) continue;
+      if (!running.dead_real_servers.contains({name, destination.to_string()})) continue;
       if (real.inhibit_on_failure) {
         entry.destinations[destination].weight = 0;
       } else {

@@ -16,6 +16,7 @@
 #include "engine/run/programming_counters.h"
 #include "engine/run/virtual_servers.h"
 #include "engine/run/virtual_service.h"
+#include "engine/run/vrrp_log.h"
 #include "engine/status/snapshot.h"
 
 namespace vipkeeper::run {
@@ -62,7 +63,9 @@ class Programmer {
   // Everything desired was told, and tried at least once on a table that answers.
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::vector<status::VirtualServiceStatus> status() const;
-  [[nodiscard]] std::vector<status::Problem> problems() const;
+  // The same value as before while nothing of it has changed.
+  using Problems = std::shared_ptr<const std::vector<status::Problem>>;
+  [[nodiscard]] Problems problems();
   [[nodiscard]] const ProgrammingCounters& counters() const { return counters_; }
 
  private:
@@ -81,18 +84,25 @@ class Programmer {
   void update_quorum(Managed& managed, bool silent);
   void log_change(const check::Change& change);
 
+  void desire(const ipvs::ServiceKey& key, std::optional<ipvs::ServiceEntry> entry);
+
   bool needs_table() const;
-  bool read_table(TimePoint now);
-  bool read_services(TimePoint now);
+  bool read_table(TimePoint now, std::size_t& changed);
+  bool read_services(TimePoint now, std::size_t& changed);
   void table_failed(const Error& error, TimePoint now);
-  void table_read(const ipvs::Table& table, bool audit);
+  void table_works(TimePoint now);
+  void tell_found(const ipvs::Table& table);
   void prepare_kernel();
   void drop_orphans();
   void release_gone();
   void program(const std::vector<ipvs::Operation>& batch, TimePoint now);
-  void report(const ipvs::Reconciler::Acknowledgement& outcome, const std::vector<ipvs::Operation>& batch);
+  void report(const ipvs::Reconciler::Acknowledgement& outcome, const std::vector<ipvs::Operation>& batch,
+              TimePoint now);
+  void report_failure(const ipvs::ServiceKey& key, const std::string& subject, const ipvs::OperationError& error,
+                      bool is_addition, TimePoint now);
   void check_record(const Result<void>& written);
   void say(LogLevel level, const std::string& line);
+  void say_seldom(LogLevel level, const std::string& kind, const std::string& line, TimePoint now);
 
   ipvs::KernelTable& table_;
   Ownership* const ownership_;
@@ -115,7 +125,11 @@ class Programmer {
   bool was_read_ = false;
   std::vector<status::Problem> unprepared_;  // what the kernel lacks
   bool record_failing_ = false;
-  std::map<ipvs::ServiceKey, std::string> refusals_;  // logged already
+  std::map<ipvs::ServiceKey, std::string> refusals_;  // as they were last told of
+  LogLimiter limiter_;
+  Problems problems_ = std::make_shared<const std::vector<status::Problem>>();
+  bool problems_changed_ = false;
+  bool needed_table_ = false;  // when problems_ was made
   ProgrammingCounters counters_;
 };
 

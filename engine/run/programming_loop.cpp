@@ -8,7 +8,8 @@
 // the clock, the probes and the log. A turn takes what came in, lets the programmer do a step of some thousand
 // commands, starts the probes that are due, publishes what it counted, and sleeps until the next deadline. Netlink to
 // IPVS blocks for as long as the kernel works (microseconds a command), and loading a module may take a second: nothing
-// else runs on this thread, and above all not VRRP.
+// else runs on this thread, and above all not VRRP. A thread that does not come back from there is a problem of the
+// status and makes this host not ready; it is no reason to restart the process, which would cost the addresses.
 //
 // Status is put together when it is asked for, not with each change, because its size is that of the configuration
 // while a change is small. It is built here, so that no lock is needed, and handed over as an immutable value.
@@ -18,6 +19,8 @@
 
 #include "engine/run/programming_loop.h"
 
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
@@ -42,6 +45,17 @@ std::size_t probes_allowed() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 2048;
   return std::clamp<std::size_t>(limit.rlim_cur / 3, 16, 2048);
+}
+
+status::Problem stuck(const std::optional<Activity::Doing>& doing) {
+  const std::string what =
+      doing ? fmt::format("since {:%Y-%m-%dT%H:%M:%SZ} it waits for {}",
+                          fmt::gmtime(std::chrono::system_clock::to_time_t(doing->since)), doing->what)
+            : "it is busy";
+  return {true, "IPVS",
+          fmt::format("the programming thread does not answer: {}; virtual services stay as they are and real servers "
+                      "are not checked until it goes on, addresses are not affected; see dmesg on the host",
+                      what)};
 }
 
 void log_line(LogLevel level, const std::string& line) {
@@ -81,6 +95,7 @@ class ProgrammingLoop::Worker {
   bool work() {
     net::EventLoop& loop = *owner_.loop_;
     if (auto input = owner_.inputs_.take()) {
+      const Activity::Step step(owner_.activity_, "the disk, for the record of what is owned");
       programmer_.apply(input->servers, input->complete, loop.now());
       applied_ = input->number;
     }
@@ -150,7 +165,13 @@ ProgrammingLoop::ProgrammingLoop(std::unique_ptr<net::EventLoop> loop, Programmi
       heartbeat_(*loop_),
       inputs_([this] { loop_->post([] {}); }, merge),
       options_(std::move(options)),
-      has_stats_(!options_.dry_run && options_.table == nullptr) {}
+      has_stats_(!options_.dry_run && options_.table == nullptr) {
+  if (!options_.prepare_kernel) return;
+  options_.prepare_kernel = [this, ask = std::move(options_.prepare_kernel)] {
+    const Activity::Step step(activity_, "the kernel, asked for its switches");
+    return ask();
+  };
+}
 
 ProgrammingLoop::~ProgrammingLoop() { stop(); }
 
@@ -164,6 +185,7 @@ void ProgrammingLoop::run() {
   if (!table && options_.dry_run)
     table = std::make_unique<ipvs::DryRunTable>(net::IpvsNetlink(false).read().value_or(ipvs::Table{}));
   if (!table) table = std::make_unique<net::IpvsNetlink>();
+  table = watched(std::move(table), activity_);
   std::unique_ptr<net::TcpProber> prober;
   if (!options_.dry_run) {
     auto created = net::TcpProber::create(
@@ -192,7 +214,7 @@ void ProgrammingLoop::resync() {
 
 bool ProgrammingLoop::settled() const {
   const std::uint64_t number = submitted_.load();
-  return number != 0 && settled_at_.load() == number;
+  return number != 0 && settled_at_.load() == number && (ending_.load() || heartbeat_.answers());
 }
 
 ProgrammingLoop::Statuses ProgrammingLoop::status() const {
@@ -222,9 +244,11 @@ status::Counters ProgrammingLoop::counters() const {
   return result;
 }
 
-std::vector<status::Problem> ProgrammingLoop::problems() const {
-  const auto told = told_.get();
-  return told ? told->problems : std::vector<status::Problem>{};
+std::vector<status::Problem> ProgrammingLoop::problems(TimePoint at) const {
+  std::vector<status::Problem> result;
+  if (const auto told = told_.get()) result = *told->problems;
+  if (!ending_.load() && !heartbeat_.answers(at)) result.push_back(stuck(activity_.now()));
+  return result;
 }
 
 void ProgrammingLoop::stop(bool delete_services) {

@@ -17,6 +17,7 @@
 #include "engine/net/tcp_probe.h"
 #include "engine/run/heartbeat.h"
 #include "engine/run/programmer.h"
+#include "engine/run/programming_activity.h"
 
 namespace vipkeeper::run {
 
@@ -48,10 +49,9 @@ class ProgrammingLoop {
   void resync();
 
   // All that was applied is in the kernel (or was refused by it, command by command, which problems() tells), and
-  // `complete` was told. False while there are virtual services and the kernel has no IPVS.
+  // `complete` was told. False while there are virtual services and the kernel has no IPVS, and while the thread is
+  // stuck (problems()).
   [[nodiscard]] bool settled() const;
-  // False: the thread owes an answer since an earlier call, ten seconds ago or more. To be called now and then.
-  [[nodiscard]] bool answers() const { return heartbeat_.answers(); }
 
   // In the order of their keys, without connection counters. Waits for the thread's current turn, two seconds at most;
   // then, and after stop(), it is what was last asked for.
@@ -59,7 +59,9 @@ class ProgrammingLoop {
   // With the counters, read from the kernel now through a socket of its own.
   [[nodiscard]] std::vector<status::VirtualServiceStatus> status_with_stats() const;
   [[nodiscard]] status::Counters counters() const;
-  [[nodiscard]] std::vector<status::Problem> problems() const;
+  // What the thread told, and that it is stuck: that it owes an answer since an earlier call of this or of settled(),
+  // ten seconds before `at` or more, and what it waits for. To be called now and then.
+  [[nodiscard]] std::vector<status::Problem> problems(TimePoint at = Clock::now()) const;
 
   // Deletes own virtual services (unless told not to) and ends the thread. Again: nothing.
   void stop(bool delete_services = true);
@@ -67,7 +69,7 @@ class ProgrammingLoop {
  private:
   struct Told {
     ProgrammingCounters counters;
-    std::vector<status::Problem> problems;
+    Programmer::Problems problems;
   };
   class Worker;
   using Statuses = std::shared_ptr<const std::vector<status::VirtualServiceStatus>>;
@@ -77,6 +79,7 @@ class ProgrammingLoop {
 
   std::unique_ptr<net::EventLoop> loop_;
   mutable Heartbeat heartbeat_;
+  Activity activity_;
   LatestQueue<ServerInput> inputs_;  // configuration -> programming
   std::atomic<std::uint64_t> submitted_{0};
   std::atomic<std::uint64_t> settled_at_{0};  // number of the input that the kernel shows; 0: none

@@ -7,18 +7,6 @@
 namespace vipkeeper::run {
 namespace {
 
-ipvs::ForwardingMethod method_of(config::ForwardingMethod method) {
-  switch (method) {
-    case config::ForwardingMethod::masquerade:
-      return ipvs::ForwardingMethod::masquerade;
-    case config::ForwardingMethod::direct:
-      return ipvs::ForwardingMethod::direct;
-    case config::ForwardingMethod::tunnel:
-      return ipvs::ForwardingMethod::tunnel;
-  }
-  return ipvs::ForwardingMethod::masquerade;
-}
-
 std::string masquerade_word(config::Masquerade masquerade) {
   switch (masquerade) {
     case config::Masquerade::never:
@@ -43,7 +31,7 @@ ipvs::ServiceEntry build_entry(const config::VirtualServer& server,
     if (!is_up && !real.inhibit_on_failure) continue;
     entry.destinations.try_emplace(
         destination_key(server, real),
-        ipvs::Destination{is_up ? real.weight : 0, method_of(real.method), real.upper_threshold, real.lower_threshold});
+        ipvs::Destination{is_up ? real.weight : 0, real.method, real.upper_threshold, real.lower_threshold});
   }
   return entry;
 }
@@ -54,7 +42,7 @@ status::RealServerStatus real_server_status(const config::VirtualServer& server,
   status::RealServerStatus result;
   result.address = key.address.to_string();
   result.port = key.port;
-  result.method = ipvs::to_string(method_of(real.method));
+  result.method = to_string(real.method);
   result.alive = is_alive(server, real, checks) && !missed.contains(key);
   result.weight = result.alive || !real.inhibit_on_failure ? real.weight : 0;
   result.draining = real.weight == 0;
@@ -67,9 +55,7 @@ status::RealServerStatus real_server_status(const config::VirtualServer& server,
 
 }  // namespace
 
-ipvs::ServiceKey service_key(const config::VirtualServerKey& key) {
-  return ipvs::normalized(ipvs::ServiceKey{key.protocol, key.address, key.port, key.fwmark, key.family});
-}
+ipvs::ServiceKey service_key(const config::VirtualServerKey& key) { return ipvs::normalized(key); }
 
 ipvs::DestinationKey destination_key(const config::VirtualServer& server, const config::RealServer& real) {
   const bool port_is_kept = real.method != config::ForwardingMethod::masquerade && server.key.fwmark == 0;

@@ -13,6 +13,7 @@
 // From a virtual_server of the configuration to what the kernel shall hold for it and what status shows of it. Pure.
 namespace vipkeeper::run {
 
+// The kernel's form of the name.
 ipvs::ServiceKey service_key(const config::VirtualServerKey& key);
 
 // A real server's entry: with direct routing and tunnels the port is the virtual service's, whatever was configured,

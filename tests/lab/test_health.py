@@ -43,7 +43,7 @@ def node(lab):
 
 
 @pytest.mark.ipvs
-@pytest.mark.parametrize("thread", ["vrrp", "programming", "controller"])
+@pytest.mark.parametrize("thread", ["vrrp", "controller"])
 def test_a_thread_that_hangs_is_unhealthy_and_well_again_when_it_goes_on(node, thread):
     node.start_vipkeeper(node.manifests.directory)
     node.wait_ready()
@@ -53,6 +53,21 @@ def test_a_thread_that_hangs_is_unhealthy_and_well_again_when_it_goes_on(node, t
         body = node.http(8080, "/health")[1].lower()
         assert f"the {thread} thread does not answer" in body
     wait_until(lambda: node.http(8080, "/health") == (200, "OK"), 20, "/health to be well again")
+
+
+@pytest.mark.ipvs
+def test_a_programming_thread_that_hangs_is_a_problem_and_not_ready_and_costs_no_restart(node):
+    def problems():
+        return [one["message"] for one in node.live_status()["config"]["problems"] if one["object"] == "IPVS"]
+
+    node.start_vipkeeper(node.manifests.directory)
+    node.wait_ready()
+    with hung(node.program, "programming"):
+        wait_until(lambda: any("the programming thread does not answer" in one for one in problems()), 60, "the problem")
+        assert node.http(8080, "/ready")[0] == 503
+        assert node.http(8080, "/health") == (200, "OK")
+    wait_until(lambda: not problems(), 20, "the problem to be gone")
+    wait_until(lambda: node.http(8080, "/ready")[0] == 200, 20, "/ready")
 
 
 def test_nothing_configured_is_healthy(node):

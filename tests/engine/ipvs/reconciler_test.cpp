@@ -3,52 +3,13 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 
-#include "tests/engine/ipvs/fake_kernel.h"
 #include "tests/engine/ipvs/random_table.h"
+#include "tests/engine/ipvs/reconciler_turns.h"
 
 namespace vipkeeper::ipvs {
 namespace {
 
-using namespace std::chrono_literals;
-using test::FakeKernel;
 using test::RandomTables;
-
-const ServiceKey web{Protocol::tcp, IpAddress::v4(0xc000020a), 80, 0, Family::ipv4};
-const ServiceKey dns{Protocol::udp, IpAddress::v4(0xc000020b), 53, 0, Family::ipv4};
-const DestinationKey one{IpAddress::v4(0x0a000001), 8080}, two{IpAddress::v4(0x0a000002), 8080};
-const ServiceEntry one_server{{}, {{one, {}}}}, two_servers{{}, {{one, {}}, {two, {}}}};
-const TimePoint start{1000h};
-
-// One turn as the reconciler's essay has it.
-std::vector<Reconciler::Failure> turn(Reconciler& reconciler, FakeKernel& kernel, TimePoint now) {
-  if (reconciler.wants_whole_table(now)) {
-    auto table = kernel.read();
-    if (!table) return {};
-    reconciler.observe(std::move(*table));
-  }
-  for (const ServiceKey& key : reconciler.wants_services(now)) {
-    auto entry = kernel.read(key);
-    if (!entry) {
-      reconciler.invalidate();
-      return {};
-    }
-    reconciler.observe(key, std::move(*entry));
-  }
-  const auto batch = reconciler.next(now, 1000);
-  if (batch.empty()) return {};
-  return reconciler.acknowledge(now, batch, kernel.apply(batch)).failures;
-}
-
-// Turns, moving time to each deadline, until nothing is left; false after many.
-bool run(Reconciler& reconciler, FakeKernel& kernel, TimePoint& now) {
-  for (int turns = 0; turns < 200; ++turns) {
-    turn(reconciler, kernel, now);
-    const auto deadline = reconciler.next_deadline(now);
-    if (!deadline) return true;
-    now = std::max(now, *deadline);
-  }
-  return false;
-}
 
 TEST_CASE("whatever fails on the way, the kernel ends as desired and foreign services are as they were",
           "[ipvs][reconciler][convergence]") {
@@ -62,13 +23,22 @@ TEST_CASE("whatever fails on the way, the kernel ends as desired and foreign ser
     Table desired;
     TimePoint now = start;
     unsigned faults = random.below(6);
-    kernel.refuse = [&](const Operation&) -> std::optional<Error> {
-      if (faults == 0 || random.below(4) != 0) return std::nullopt;
+    const auto strikes = [&] {
+      if (faults == 0 || random.below(4) != 0) return false;
       --faults;
-      const ErrorCode codes[] = {ErrorCode::invalid_input, ErrorCode::io,         ErrorCode::unavailable,
-                                 ErrorCode::not_found,     ErrorCode::permission, ErrorCode::already_exists};
-      return Error{codes[random.below(6)], "injected"};
+      return true;
     };
+    kernel.refuse = [&](const Operation&) -> std::optional<FakeKernel::Refusal> {
+      if (!strikes()) return std::nullopt;
+      const Kind kinds[] = {Kind::gone, Kind::taken, Kind::exhausted, Kind::refused};
+      if (const unsigned kind = random.below(6); kind < 4) return OperationError{kinds[kind], "injected"};
+      return TableError{{ErrorCode::io, "injected"}};
+    };
+    kernel.refuse_read = [&](const ServiceKey&) -> std::optional<OperationError> {
+      if (!strikes()) return std::nullopt;
+      return OperationError{Kind::exhausted, "injected"};
+    };
+    kernel.unlisted = [&](const ServiceKey&) { return strikes(); };
     for (unsigned change = 0; change < 8; ++change) {
       const ServiceKey key = random.key();
       if (random.below(3) != 0) {
@@ -84,7 +54,7 @@ TEST_CASE("whatever fails on the way, the kernel ends as desired and foreign ser
       }
       if (random.below(2) == 0) turn(reconciler, kernel, now);
     }
-    kernel.read_error = Error{ErrorCode::unavailable, "injected"};
+    kernel.read_error = TableError{{ErrorCode::unavailable, "injected"}};
     turn(reconciler, kernel, now);
     kernel.read_error.reset();
     REQUIRE(run(reconciler, kernel, now));
@@ -183,9 +153,9 @@ TEST_CASE("a service that came to be behind our back is read and edited, without
 TEST_CASE("a refused command does not hold up other services and is tried later and later",
           "[ipvs][reconciler][errors]") {
   FakeKernel kernel;
-  kernel.refuse = [](const Operation& operation) -> std::optional<Error> {
+  kernel.refuse = [](const Operation& operation) -> std::optional<FakeKernel::Refusal> {
     if (service_of(operation) != web) return std::nullopt;
-    return Error{ErrorCode::invalid_input, "no such scheduler"};
+    return OperationError{Kind::refused, "no such scheduler"};
   };
   Reconciler reconciler;
   reconciler.desire(web, one_server);
@@ -213,7 +183,7 @@ TEST_CASE("a refused command does not hold up other services and is tried later 
 
 TEST_CASE("a new wish for a failing service is tried at once", "[ipvs][reconciler][errors]") {
   FakeKernel kernel;
-  kernel.refuse = [](const Operation&) { return Error{ErrorCode::invalid_input, "no"}; };
+  kernel.refuse = [](const Operation&) { return OperationError{Kind::refused, "no"}; };
   Reconciler reconciler;
   TimePoint now = start;
   reconciler.desire(web, one_server);
@@ -231,7 +201,7 @@ TEST_CASE("an error of the whole table makes the whole table be read again", "[i
   TimePoint now = start;
   reconciler.desire(dns, one_server);
   REQUIRE(run(reconciler, kernel, now));
-  kernel.refuse = [](const Operation&) { return Error{ErrorCode::io, "answers were lost"}; };
+  kernel.refuse = [](const Operation&) { return TableError{{ErrorCode::io, "answers were lost"}}; };
   reconciler.desire(web, one_server);
   turn(reconciler, kernel, now);
   CHECK(reconciler.wants_whole_table(now));
@@ -249,9 +219,11 @@ TEST_CASE("missing answers count as an error of the whole table", "[ipvs][reconc
   reconciler.desire(web, one_server);
   const auto batch = reconciler.next(start, 10);
   REQUIRE(batch.size() == 2);
-  const auto outcome = reconciler.acknowledge(start, batch, {Result<void>{}});
-  REQUIRE(outcome.table_unusable);
-  CHECK(outcome.table_unusable->code == ErrorCode::io);
+  const auto outcome = reconciler.acknowledge(start, batch, {{{}}, std::nullopt});
+  REQUIRE(outcome.table_error);
+  CHECK(outcome.table_error->code == ErrorCode::io);
+  CHECK(reconciler.mirror().contains(web));  // the answer that was given counts
+  CHECK(reconciler.wants_whole_table(start));
 }
 
 TEST_CASE("reading again puts right what someone else changed, deleted or added in our services",

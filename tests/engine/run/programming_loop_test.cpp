@@ -1,5 +1,6 @@
 #include "engine/run/programming_loop.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <memory>
@@ -35,22 +36,24 @@ class SharedKernel {
     const std::lock_guard lock(mutex_);
     return kernel_.commands.size();
   }
+  // Until it was used at all, were it only that the user waits now.
+  void wait_for_use() const { uses_.wait(0); }
   // While it is held, every use waits.
   std::unique_lock<std::mutex> hold() { return std::unique_lock(mutex_); }
 
  private:
   struct Door final : ipvs::KernelTable {
     explicit Door(SharedKernel& owner) : owner_(owner) {}
-    Result<ipvs::Table> read() override {
-      const std::lock_guard lock(owner_.mutex_);
+    ipvs::TableResult<ipvs::Table> read() override {
+      const auto lock = owner_.enter();
       return owner_.kernel_.read();
     }
-    Result<std::optional<ipvs::ServiceEntry>> read(const ipvs::ServiceKey& key) override {
-      const std::lock_guard lock(owner_.mutex_);
+    std::expected<std::optional<ipvs::ServiceEntry>, ipvs::ReadError> read(const ipvs::ServiceKey& key) override {
+      const auto lock = owner_.enter();
       return owner_.kernel_.read(key);
     }
-    std::vector<Result<void>> apply(const std::vector<ipvs::Operation>& operations) override {
-      const std::lock_guard lock(owner_.mutex_);
+    ipvs::Applied apply(const std::vector<ipvs::Operation>& operations) override {
+      const auto lock = owner_.enter();
       auto results = owner_.kernel_.apply(operations);
       owner_.changed_.notify_all();
       return results;
@@ -58,6 +61,13 @@ class SharedKernel {
     SharedKernel& owner_;
   };
 
+  std::unique_lock<std::mutex> enter() {
+    uses_.fetch_add(1);
+    uses_.notify_all();
+    return std::unique_lock(mutex_);
+  }
+
+  std::atomic<unsigned> uses_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   FakeKernel kernel_;
@@ -87,7 +97,6 @@ TEST_CASE("what is applied comes to be in the kernel, and goes at the end", "[pr
   CHECK(loop->settled());
   CHECK(loop->counters().at("kernel_operations{kind=\"destination_add\"}") == 4);
   CHECK(loop->problems().empty());
-  CHECK(loop->answers());
   loop->stop();
   CHECK(kernel.wait_for({}));
   CHECK((*record)->services().empty());
@@ -144,7 +153,7 @@ TEST_CASE("the table is put right when asked", "[programming][loop]") {
   auto loop = start(kernel);
   loop->apply(delta_of({server(80)}), true);
   REQUIRE(kernel.wait_for({server(80)}));
-  REQUIRE(kernel.table()->apply({ipvs::DeleteService{service_key(server(80).key)}})[0]);
+  REQUIRE(kernel.table()->apply({ipvs::DeleteService{service_key(server(80).key)}}).answers.at(0));
   loop->resync();
   CHECK(kernel.wait_for({server(80)}));
 }
@@ -165,6 +174,32 @@ TEST_CASE("a dry run plans, shows and tells no kernel", "[programming][loop][dry
   CHECK(kernel.commands() == 0);
 }
 
+TEST_CASE("a thread that does not come back from the kernel is a problem that says what it waits for",
+          "[programming][loop][health]") {
+  SharedKernel kernel;
+  auto loop = start(kernel);
+  const TimePoint now = Clock::now();
+  {
+    const auto held = kernel.hold();
+    loop->apply(delta_of({server(80)}), true);
+    kernel.wait_for_use();
+    CHECK(loop->problems(now).empty());
+    CHECK(loop->problems(now + 9s).empty());
+    const auto problems = loop->problems(now + 11s);
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].error);
+    CHECK(problems[0].object == "IPVS");
+    CHECK_THAT(problems[0].message, Catch::Contains("the programming thread does not answer: since 20"));
+    CHECK_THAT(problems[0].message, Catch::Contains("it waits for the kernel, which is to list its IPVS table"));
+    // The same text for as long as it lasts: one Event, one line.
+    CHECK(loop->problems(now + 1h) == problems);
+    CHECK_FALSE(loop->settled());
+  }
+  CHECK(kernel.wait_for({server(80)}));
+  (void)loop->status();  // waits for the turn
+  CHECK(loop->problems(now + 2h).empty());
+}
+
 TEST_CASE("many may ask while many apply", "[programming][loop][threads]") {
   SharedKernel kernel;
   auto loop = start(kernel);
@@ -174,7 +209,6 @@ TEST_CASE("many may ask while many apply", "[programming][loop][threads]") {
       (void)loop->settled();
       (void)loop->counters();
       (void)loop->problems();
-      (void)loop->answers();
     }
   });
   for (unsigned i = 0; i < 200; ++i) loop->apply(delta_of({server(80, 1 + i % 3)}), true);

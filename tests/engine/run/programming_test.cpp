@@ -1,82 +1,12 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cerrno>
 #include <chrono>
 
-#include "engine/run/programmer.h"
-#include "engine/run/virtual_service.h"
-#include "tests/engine/ipvs/fake_kernel.h"
-#include "tests/engine/run/programming_servers.h"
+#include "tests/engine/run/programming_bench.h"
 #include "tests/support/temporary_directory.h"
 
 namespace vipkeeper::run {
 namespace {
-
-using namespace std::chrono_literals;
-using namespace test;
-using check::Outcome;
-
-const TimePoint start{1000h};
-const Outcome connected{Outcome::Kind::connected, 0, 400us}, refused{Outcome::Kind::refused, ECONNREFUSED, 100us};
-
-// A programmer on a fake kernel and virtual time.
-struct Bench {
-  FakeKernel kernel;
-  std::vector<std::string> lines;
-  Ownership* ownership = nullptr;
-  TimePoint now = start;
-  std::function<Outcome(const check::Probe&)> answer = [](const check::Probe&) { return connected; };
-  std::unique_ptr<Programmer> programmer;
-
-  explicit Bench(Ownership* record = nullptr, Duration audit = 0s) : ownership(record) { restart(audit); }
-
-  void restart(Duration audit = 0s, std::function<std::vector<status::Problem>()> prepare = nullptr) {
-    programmer = std::make_unique<Programmer>(
-        kernel, ownership, [this](LogLevel, const std::string& line) { lines.push_back(line); },
-        Programmer::Options{.seed = 1, .audit_interval = audit, .prepare_kernel = std::move(prepare)});
-  }
-  void apply(const std::vector<config::VirtualServer>& servers, bool complete = true) {
-    programmer->apply(delta_of(servers), complete, now);
-    turn();
-  }
-  void remove(const config::VirtualServer& server) {
-    programmer->apply({{server.key, nullptr}}, true, now);
-    turn();
-  }
-  void turn() {
-    while (programmer->turn(now)) {
-    }
-  }
-  // Moves time on by `duration`, doing all that falls due.
-  void pass(Duration duration) {
-    const TimePoint end = now + duration;
-    while (true) {
-      for (const check::Probe& probe : programmer->take_due(now, 1000))
-        programmer->handle(probe.id, answer(probe), now);
-      turn();
-      const auto next = programmer->next_deadline(now);
-      // A deadline that is not in the future after all was done would keep a thread spinning.
-      REQUIRE((!next || *next > now));
-      if (!next || *next > end) break;
-      now = *next;
-    }
-    now = end;
-  }
-  std::vector<std::string> commands() {
-    std::vector<std::string> texts;
-    for (const auto& operation : kernel.commands) texts.push_back(ipvs::subject(operation));
-    kernel.commands.clear();
-    return texts;
-  }
-  [[nodiscard]] bool said(const std::string& part) const {
-    return std::ranges::any_of(lines, [&](const std::string& line) { return line.find(part) != std::string::npos; });
-  }
-  [[nodiscard]] ipvs::ServiceEntry& entry(const config::VirtualServer& server) {
-    return kernel.table.at(service_key(server.key));
-  }
-};
-
-using Commands = std::vector<std::string>;
 
 TEST_CASE("a new configuration is in the kernel after one turn, with one read and one send", "[programming]") {
   Bench bench;
@@ -122,27 +52,27 @@ TEST_CASE("a host without virtual services never touches IPVS", "[programming][n
 TEST_CASE("without ip_vs one line tells the remedy, it is tried each 30 s, and loading it heals",
           "[programming][no-ipvs]") {
   Bench bench;
-  bench.kernel.read_error = Error{ErrorCode::unsupported, "no IPVS: modprobe ip_vs"};
+  bench.kernel.read_error = ipvs::TableError{{ErrorCode::unsupported, "no IPVS: modprobe ip_vs"}};
   bench.apply({server(80, 2)});
   bench.pass(119s);
   CHECK(bench.kernel.table_reads == 4);
   CHECK(bench.lines.size() == 1);
   CHECK(bench.said("modprobe ip_vs"));
   CHECK_FALSE(bench.programmer->settled());
-  REQUIRE(bench.programmer->problems().size() == 1);
+  REQUIRE(bench.problems().size() == 1);
   bench.kernel.read_error.reset();
   bench.pass(2s);
   CHECK(bench.kernel.table.size() == 1);
   CHECK(bench.programmer->settled());
-  CHECK(bench.programmer->problems().empty());
+  CHECK(bench.problems().empty());
 }
 
 TEST_CASE("a refused command is logged once with its context, tried again, and others go on", "[programming][errors]") {
   Bench bench;
-  bench.kernel.refuse = [](const ipvs::Operation& operation) -> std::optional<Error> {
+  bench.kernel.refuse = [](const ipvs::Operation& operation) -> std::optional<FakeKernel::Refusal> {
     const auto* add = std::get_if<ipvs::AddDestination>(&operation);
     if (add == nullptr || add->service.port != 80 || add->key.address != IpAddress::v4(0x0a000002)) return std::nullopt;
-    return Error{ErrorCode::invalid_input, "Invalid argument"};
+    return ipvs::OperationError{Kind::refused, "Invalid argument"};
   };
   bench.apply({server(80, 3), server(81, 3)});
   bench.pass(5min);
@@ -151,14 +81,14 @@ TEST_CASE("a refused command is logged once with its context, tried again, and o
   const std::string expected = "add real server 10.0.0.2:8080 to tcp 192.0.2.10:80: Invalid argument";
   CHECK(std::ranges::count(bench.lines, expected) == 1);
   CHECK(bench.programmer->settled());
-  REQUIRE(bench.programmer->problems().size() == 1);
-  CHECK(bench.programmer->problems()[0].message == expected);
+  REQUIRE(bench.problems().size() == 1);
+  CHECK(bench.problems()[0].message == expected);
   CHECK(bench.programmer->counters().kernel_errors > 5);
 
   bench.kernel.refuse = nullptr;
   bench.pass(31s);
   CHECK(bench.entry(server(80, 3)).destinations.size() == 3);
-  CHECK(bench.programmer->problems().empty());
+  CHECK(bench.problems().empty());
 }
 
 TEST_CASE("kill -9 at any command and a restart end at the desired table, foreign services untouched",
@@ -176,9 +106,9 @@ TEST_CASE("kill -9 at any command and a restart end at the desired table, foreig
       Bench bench(record->get());
       bench.kernel.table[foreign] = foreign_entry;
       // From this command on nothing reaches the kernel: the process is dead.
-      bench.kernel.refuse = [&](const ipvs::Operation&) -> std::optional<Error> {
+      bench.kernel.refuse = [&](const ipvs::Operation&) -> std::optional<FakeKernel::Refusal> {
         if (bench.kernel.commands.size() <= death) return std::nullopt;
-        return Error{ErrorCode::unavailable, "dead"};
+        return ipvs::TableError{{ErrorCode::unavailable, "dead"}};
       };
       bench.apply(before);
       VirtualServers change = delta_of(after);
@@ -537,15 +467,15 @@ TEST_CASE("a switch that the kernel lacks is said once, stands in the status, an
   });
   bench.pass(1min);
   CHECK(asked == 0);  // nothing is to be balanced: nothing is missed
-  CHECK(bench.programmer->problems().empty());
+  CHECK(bench.problems().empty());
   bench.apply({server(80, 2)});
   bench.pass(100s);
   CHECK(asked == 4);
-  CHECK(bench.programmer->problems() == lacking);
+  CHECK(bench.problems() == lacking);
   CHECK(std::ranges::count(bench.lines, "net.ipv4.ip_forward is 0") == 1);
   lacking.clear();
   bench.pass(30s);
-  CHECK(bench.programmer->problems().empty());
+  CHECK(bench.problems().empty());
 }
 
 TEST_CASE("resync reads the table at once", "[programming][audit]") {

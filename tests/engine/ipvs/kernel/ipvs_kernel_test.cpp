@@ -15,6 +15,7 @@ namespace vipkeeper::net {
 namespace {
 
 using namespace ipvs;
+using Kind = OperationError::Kind;
 
 Table must_read(IpvsNetlink& kernel) {
   auto table = kernel.read();
@@ -23,10 +24,11 @@ Table must_read(IpvsNetlink& kernel) {
 }
 
 void must_apply(IpvsNetlink& kernel, const std::vector<Operation>& operations) {
-  const auto results = kernel.apply(operations);
-  REQUIRE(results.size() == operations.size());
-  for (std::size_t i = 0; i < results.size(); ++i)
-    if (!results[i]) FAIL(results[i].error().with_context(to_string(operations[i])).message);
+  const auto applied = kernel.apply(operations);
+  if (applied.table_error) FAIL(applied.table_error->message);
+  REQUIRE(applied.answers.size() == operations.size());
+  for (std::size_t i = 0; i < operations.size(); ++i)
+    if (!applied.answers[i]) FAIL(to_string(operations[i]) + ": " + applied.answers[i].error().message);
 }
 
 void clear(IpvsNetlink& kernel) { must_apply(kernel, plan(must_read(kernel), Table{})); }
@@ -89,38 +91,43 @@ TEST_CASE("each refused command has its own error and those around it are done",
   const DestinationKey one{IpAddress::v4(0x0a000001), 80}, two{IpAddress::v4(0x0a000002), 80};
   struct Row {
     Operation operation;
-    std::optional<ErrorCode> code;
+    std::optional<OperationError::Kind> kind;
     std::string text;
   };
   const Row rows[] = {
       {AddService{web, {}}, std::nullopt, ""},
-      {AddService{web, {}}, ErrorCode::already_exists, "already"},
-      {AddService{none, {"nosuch", 0, 0, 32}}, ErrorCode::invalid_input, "scheduler \"nosuch\""},
-      {AddDestination{none, one, {}}, ErrorCode::not_found, "virtual service is not in the kernel"},
+      {AddService{web, {}}, Kind::taken, "already"},
+      {AddService{none, {"nosuch", 0, 0, 32}}, Kind::refused, "scheduler \"nosuch\""},
+      {AddDestination{none, one, {}}, Kind::gone, "virtual service is not in the kernel"},
       {AddDestination{web, one, {}}, std::nullopt, ""},
-      {AddDestination{web, one, {}}, ErrorCode::already_exists, "already"},
-      {SetDestination{web, two, {}}, ErrorCode::not_found, "not in the kernel"},
-      {AddDestination{web, two, {-1, ForwardingMethod::masquerade, 0, 0}}, ErrorCode::invalid_input, "weight below 0"},
-      {AddDestination{web, two, {1, ForwardingMethod::masquerade, 5, 6}}, ErrorCode::invalid_input, "threshold"},
-      {AddDestination{web, {IpAddress::v4(0xe0000001), 80}, {}}, ErrorCode::invalid_input, "unicast"},
+      {AddDestination{web, one, {}}, Kind::taken, "already"},
+      {SetDestination{web, two, {}}, Kind::gone, "not in the kernel"},
+      {AddDestination{web, two, {-1, ForwardingMethod::masquerade, 0, 0}}, Kind::refused, "weight below 0"},
+      {AddDestination{web, two, {1, ForwardingMethod::masquerade, 5, 6}}, Kind::refused, "threshold"},
+      {AddDestination{web, {IpAddress::v4(0xe0000001), 80}, {}}, Kind::refused, "unicast"},
       {DeleteDestination{web, two}, std::nullopt, ""},
       {DeleteDestination{none, two}, std::nullopt, ""},
       {DeleteService{none}, std::nullopt, ""},
-      {SetService{none, {}}, ErrorCode::not_found, "not in the kernel"},
+      {SetService{none, {}}, Kind::gone, "not in the kernel"},
       {AddDestination{web, two, {}}, std::nullopt, ""},
   };
   std::vector<Operation> operations;
   for (const Row& row : rows) operations.push_back(row.operation);
-  const auto results = kernel.apply(operations);
-  for (std::size_t i = 0; i < results.size(); ++i) {
+  const auto applied = kernel.apply(operations);
+  REQUIRE_FALSE(applied.table_error);
+  for (std::size_t i = 0; i < operations.size(); ++i) {
     CAPTURE(to_string(operations[i]));
-    if (!rows[i].code) {
-      CHECK(results[i].has_value());
+    const auto& answer = applied.answers[i];
+    if (!rows[i].kind) {
+      CHECK(answer.has_value());
       continue;
     }
-    REQUIRE_FALSE(results[i].has_value());
-    CHECK(results[i].error().code == *rows[i].code);
-    CHECK_THAT(results[i].error().message, Catch::Contains(rows[i].text));
+    REQUIRE_FALSE(answer.has_value());
+    CHECK(answer.error().kind == *rows[i].kind);
+    CHECK_THAT(answer.error().message, Catch::Contains(rows[i].text));
+    // The same alone, where IPVS has to be looked up again to know whose answer it is.
+    const auto alone = kernel.apply({operations[i]});
+    CHECK_FALSE(alone.table_error);
   }
   CHECK(must_read(kernel) == Table{{web, {{}, {{one, {}}, {two, {}}}}}});
   clear(kernel);
@@ -133,9 +140,11 @@ TEST_CASE("thousands of refusals at once lose no answer", "[kernel][ipvs][errors
   std::vector<Operation> operations;
   for (unsigned i = 0; i < 5000; ++i)
     operations.emplace_back(AddDestination{none, {IpAddress::v4(0x0a000001 + i), 80}, {}});
-  for (const auto& result : kernel.apply(operations)) {
-    REQUIRE_FALSE(result.has_value());
-    REQUIRE(result.error().code == ErrorCode::not_found);
+  const auto applied = kernel.apply(operations);
+  REQUIRE(applied.answers.size() == operations.size());
+  for (const auto& answer : applied.answers) {
+    REQUIRE_FALSE(answer.has_value());
+    REQUIRE(answer.error().kind == Kind::gone);
   }
 }
 
