@@ -20,7 +20,7 @@
 // (4) scripts: notify scripts of the shutdown have run; (5) the record is left as the loops have it.
 //
 // A kernel that gives no rights does not end the program: the part that needs them is missing, the log and status say
-// which right and how to give it, the rest goes on.
+// which right and how to give it, the rest goes on. Nor does a disk that takes no record (ownership.h).
 
 #include "engine/run/engine.h"
 
@@ -28,6 +28,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 
 #include "engine/config/configuration.h"
@@ -65,7 +66,7 @@ class ThreadedEngine final : public Engine {
   ThreadedEngine(const ThreadedEngine&) = delete;
   ThreadedEngine& operator=(const ThreadedEngine&) = delete;
 
-  Result<void> start_threads();
+  void start_threads();
   ApplyReport apply(const config::FragmentChange& change) override;
   [[nodiscard]] bool settled() const override;
   [[nodiscard]] status::Snapshot snapshot() const override;
@@ -96,15 +97,11 @@ class ThreadedEngine final : public Engine {
   std::uint64_t fragments_parsed_ = 0;
 };
 
-Result<void> ThreadedEngine::start_threads() {
-  auto ownership = options_.dry_run ? Ownership::open_read_only(options_.run_dir) : Ownership::open(options_.run_dir);
-  if (!ownership) return std::unexpected(ownership.error());
-  ownership_ = std::move(*ownership);
-  for (const std::string& problem : ownership_->problems()) note("ownership record", problem);
+void ThreadedEngine::start_threads() {
+  ownership_ = options_.dry_run ? Ownership::open_read_only(options_.run_dir) : Ownership::open(options_.run_dir);
   start_vrrp();
   start_programming();
   if (!options_.dry_run) start_return_path();
-  return {};
 }
 
 void ThreadedEngine::start_vrrp() {
@@ -155,21 +152,15 @@ void ThreadedEngine::note(std::string object, std::string message) {
 
 // Claimed before the VRRP thread may add them; given back once no configuration names them and the thread has let go.
 void ThreadedEngine::claim_addresses(const std::set<OwnedAddress>& wanted) {
-  for (const OwnedAddress& address : wanted) {
-    if (claimed_.contains(address)) continue;
-    if (const auto claimed = ownership_->claim(address); !claimed) note("ownership record", claimed.error().message);
-    claimed_.insert(address);
-  }
+  std::vector<OwnedAddress> more, gone;
+  std::ranges::set_difference(wanted, claimed_, std::back_inserter(more));
+  ownership_->claim(more);
+  claimed_.insert(more.begin(), more.end());
   if (!vrrp_ || !vrrp_->settled()) return;
-  for (auto it = claimed_.begin(); it != claimed_.end();) {
-    if (wanted.contains(*it)) {
-      ++it;
-      continue;
-    }
-    // Let go of in an earlier change: the thread has worked that one in. A failed write leaves a harmless claim.
-    (void)ownership_->release(*it);
-    it = claimed_.erase(it);
-  }
+  // Let go of in an earlier change: the thread has worked that one in.
+  std::ranges::set_difference(claimed_, wanted, std::back_inserter(gone));
+  ownership_->release(gone);
+  claimed_ = wanted;
 }
 
 ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
@@ -227,6 +218,7 @@ std::vector<status::Problem> ThreadedEngine::problems() const {
     const auto more = return_path_->problems();
     result.insert(result.end(), more.begin(), more.end());
   }
+  for (std::string& problem : ownership_->problems()) result.push_back({true, "ownership record", std::move(problem)});
   const std::lock_guard lock(mutex_);
   result.insert(result.end(), host_problems_.begin(), host_problems_.end());
   return result;
@@ -246,14 +238,15 @@ void ThreadedEngine::stop() {
   if (return_path_) return_path_->stop(options_.release_vips);
   if (scripts_) scripts_->stop();
   if (!vrrp_ || !options_.release_vips || options_.dry_run) return;
-  for (const OwnedAddress& address : claimed_) (void)ownership_->release(address);
+  const std::vector<OwnedAddress> addresses(claimed_.begin(), claimed_.end());
+  ownership_->release(addresses);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::start(EngineOptions options) {
   auto engine = std::make_unique<ThreadedEngine>(std::move(options));
-  if (auto started = engine->start_threads(); !started) return std::unexpected(started.error());
+  engine->start_threads();
   return engine;
 }
 

@@ -109,7 +109,7 @@ void Programmer::apply(const VirtualServers& delta, bool complete, TimePoint now
     std::vector<ipvs::ServiceKey> claims;
     for (const auto& [key, server] : delta)
       if (server != nullptr) claims.push_back(service_key(key));
-    check_record(ownership_->claim(claims));
+    ownership_->claim(claims);
   }
   for (const auto& [key, server] : delta) {
     if (server != nullptr)
@@ -261,6 +261,7 @@ bool Programmer::read_services(TimePoint now) {
 }
 
 bool Programmer::turn(TimePoint now) {
+  if (ownership_ != nullptr) ownership_->retry();
   if (!needs_table()) {
     if (complete_) release_gone();
     return false;
@@ -328,15 +329,8 @@ void Programmer::release_gone() {
   std::vector<ipvs::ServiceKey> gone;
   for (const ipvs::ServiceKey& key : leaving_)
     if (!reconciler_.is_wanted(key) && !reconciler_.mirror().contains(key)) gone.push_back(key);
-  check_record(ownership_->release(gone));
+  ownership_->release(gone);
   for (const ipvs::ServiceKey& key : gone) leaving_.erase(key);
-}
-
-void Programmer::check_record(const Result<void>& written) {
-  if (!written && !record_failing_)
-    say(LogLevel::error,
-        fmt::format("{}; what this run makes may be left behind after a crash", written.error().message));
-  record_failing_ = !written;
 }
 
 void Programmer::remove_all(TimePoint now) {
@@ -357,6 +351,7 @@ std::optional<TimePoint> Programmer::next_deadline(TimePoint now) {
   const auto earlier = [&](std::optional<TimePoint> other) {
     if (other && (!deadline || *other < *deadline)) deadline = other;
   };
+  if (ownership_ != nullptr) earlier(ownership_->retry_at());
   if (!needs_table()) return deadline;
   if (reconciler_.wants_whole_table(now)) {
     earlier(std::max(table_retry_, now));

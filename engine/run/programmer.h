@@ -91,7 +91,6 @@ class Programmer {
   void release_gone();
   void program(const std::vector<ipvs::Operation>& batch, TimePoint now);
   void report(const ipvs::Reconciler::Acknowledgement& outcome, const std::vector<ipvs::Operation>& batch);
-  void check_record(const Result<void>& written);
   void say(LogLevel level, const std::string& line);
 
   ipvs::KernelTable& table_;
@@ -113,8 +112,7 @@ class Programmer {
   TimePoint table_retry_{};
   std::optional<TimePoint> audit_at_;
   bool was_read_ = false;
-  std::vector<status::Problem> unprepared_;  // what the kernel lacks
-  bool record_failing_ = false;
+  std::vector<status::Problem> unprepared_;           // what the kernel lacks
   std::map<ipvs::ServiceKey, std::string> refusals_;  // logged already
   ProgrammingCounters counters_;
 };
