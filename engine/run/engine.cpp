@@ -37,6 +37,7 @@
 #include "engine/run/programming_loop.h"
 #include "engine/run/return_path_loop.h"
 #include "engine/run/script_runner.h"
+#include "engine/run/script_security.h"
 #include "engine/run/vrrp_loop.h"
 
 namespace vipkeeper::run {
@@ -81,6 +82,7 @@ class ThreadedEngine final : public Engine {
   void start_return_path();
   void claim_addresses(const std::set<OwnedAddress>& wanted);
   void note(std::string object, std::string message);
+  void tell_refused(std::vector<status::Problem> refused);
 
   const EngineOptions options_;
   std::unique_ptr<Ownership> ownership_;
@@ -92,8 +94,9 @@ class ThreadedEngine final : public Engine {
   std::set<OwnedAddress> claimed_;                // the caller's thread only
   bool stopped_ = false;
 
-  mutable std::mutex mutex_;                    // guards the two below
-  std::vector<status::Problem> host_problems_;  // what this host does not let us do
+  mutable std::mutex mutex_;                      // guards the three below
+  std::vector<status::Problem> host_problems_;    // what this host does not let us do
+  std::vector<status::Problem> refused_scripts_;  // of the configuration in force
   std::uint64_t fragments_parsed_ = 0;
 };
 
@@ -150,6 +153,16 @@ void ThreadedEngine::note(std::string object, std::string message) {
   host_problems_.push_back({true, std::move(object), std::move(message)});
 }
 
+// Logs those that are new.
+void ThreadedEngine::tell_refused(std::vector<status::Problem> refused) {
+  for (const status::Problem& problem : refused) {
+    if (std::ranges::find(refused_scripts_, problem) == refused_scripts_.end())
+      spdlog::error("{}: {}", problem.object, problem.message);
+  }
+  const std::lock_guard lock(mutex_);
+  refused_scripts_ = std::move(refused);
+}
+
 // Claimed before the VRRP thread may add them; given back once no configuration names them and the thread has let go.
 void ThreadedEngine::claim_addresses(const std::set<OwnedAddress>& wanted) {
   std::vector<OwnedAddress> more, gone;
@@ -173,8 +186,9 @@ ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
   }
   if (delta.vrrp_changed) {
     claim_addresses(addresses_of(delta.instances));
-    const auto vrrp = std::make_shared<const VrrpConfig>(
+    const auto vrrp = std::make_shared<VrrpConfig>(
         VrrpConfig{std::move(delta.globals), std::move(delta.instances), std::move(delta.scripts)});
+    tell_refused(leave_out_refused_scripts(*vrrp));
     if (vrrp_) vrrp_->apply(vrrp);
     if (!options_.dry_run) scripts_->apply(vrrp);
   }
@@ -218,9 +232,11 @@ std::vector<status::Problem> ThreadedEngine::problems() const {
     const auto more = return_path_->problems();
     result.insert(result.end(), more.begin(), more.end());
   }
+  for (auto& problem : scripts_->problems()) result.push_back(std::move(problem));
   for (std::string& problem : ownership_->problems()) result.push_back({true, "ownership record", std::move(problem)});
   const std::lock_guard lock(mutex_);
   result.insert(result.end(), host_problems_.begin(), host_problems_.end());
+  result.insert(result.end(), refused_scripts_.begin(), refused_scripts_.end());
   return result;
 }
 
