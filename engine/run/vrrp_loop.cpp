@@ -24,8 +24,6 @@
 #include "engine/run/vrrp_loop.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -39,6 +37,7 @@
 #include "engine/base/latest_queue.h"
 #include "engine/base/published.h"
 #include "engine/run/heartbeat.h"
+#include "engine/run/realtime.h"
 #include "engine/run/vrrp_router.h"
 
 namespace vipkeeper::run {
@@ -119,7 +118,6 @@ class RunningVrrpLoop final : public VrrpLoop {
   };
 
   void run();
-  void become_realtime() const;
   void remove_leftovers();
   void take_configuration();
   void configure(const VrrpConfig& config);
@@ -180,21 +178,7 @@ Result<void> RunningVrrpLoop::begin() {
 
 void RunningVrrpLoop::run() {
   pthread_setname_np(pthread_self(), "vrrp");
-  become_realtime();
   loop_->run();
-}
-
-void RunningVrrpLoop::become_realtime() const {
-  if (options_.lock_memory && ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-    log_warning(std::string("cannot lock memory: ") + std::strerror(errno) + "; add IPC_LOCK to the capabilities");
-  }
-  if (options_.realtime_priority <= 0) return;
-  sched_param parameters{};
-  parameters.sched_priority = options_.realtime_priority;
-  if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameters) != 0) {
-    log_warning(std::string("no real-time scheduling for VRRP: ") + std::strerror(errno) +
-                "; add SYS_NICE to the capabilities");
-  }
 }
 
 // Not before a configuration is known: until then an address left behind is the best there is (the API server may be
@@ -218,6 +202,7 @@ void RunningVrrpLoop::remove_leftovers() {
 void RunningVrrpLoop::take_configuration() {
   const auto taken = queue_.take();
   if (!taken) return;
+  if (!options_.dry_run) become_realtime(taken->second->globals.realtime_priority, taken->second->globals.lock_memory);
   configure(*taken->second);
   counters_.configurations.fetch_add(1, std::memory_order_relaxed);
   publish();
