@@ -146,6 +146,13 @@ std::vector<status::Problem> wait_for_problem(const ScriptRunner& runner) {
   return runner.problems();
 }
 
+// Until the runner has taken in the events given so far: those of another instance are behind them.
+void wait_until_taken(ScriptRunner& runner, const Directory& directory) {
+  const auto any = directory.script("taken", "echo taken > " + directory.file("is-taken"));
+  runner.notify(event("another", "MASTER", {.any = any, .master = {}, .backup = {}, .fault = {}, .stop = {}}));
+  CHECK(wait_for_content(directory.file("is-taken"), "taken\n") == "taken\n");
+}
+
 std::size_t thread_count() {
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) ++count;
@@ -375,6 +382,7 @@ TEST_CASE("of the states that come while a notify script runs only the last is t
   CHECK(wait_for_content(log, "MASTER\n") == "MASTER\n");
   for (int i = 0; i < 1000; ++i) runner->notify(event("vips", i % 2 == 0 ? "BACKUP" : "MASTER", scripts));
   runner->notify(event("vips", "FAULT", scripts));
+  wait_until_taken(*runner, directory);
   std::ofstream(gate).flush();
   CHECK(wait_for_content(log, "MASTER\nFAULT\n") == "MASTER\nFAULT\n");
   runner->notify(event("vips", "STOP", scripts));
@@ -394,6 +402,7 @@ TEST_CASE("a state that has passed is not told because the one after it has no s
     runner->notify(event("vips", state, scripts));
     CHECK(wait_for_content(log, "MASTER\n") == "MASTER\n");
   }
+  wait_until_taken(*runner, directory);
   std::ofstream(gate).flush();
   runner->stop();
   CHECK(content(log) == "MASTER\n");
