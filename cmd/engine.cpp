@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <mutex>
+#include <utility>
 
 #include "cmd/commands.h"
 #include "cmd/flags.h"
@@ -116,7 +117,11 @@ int serve(const EngineFlags& flags) {
   ConfigurationFile file(flags.file, **engine);
   const DoorOptions options{flags.run_dir, flags.node_name.empty() ? host_name() : flags.node_name, flags.http_address,
                             flags.http_port < 0 ? std::nullopt : std::optional(flags.http_port)};
-  auto doors = open_doors(options, **engine, [&file](status::Snapshot& snapshot) { snapshot.config = file.status(); });
+  auto doors = open_doors(options, **engine, [&file](status::Snapshot& snapshot) {
+    const auto host_problems = std::exchange(snapshot.config, file.status()).problems;
+    auto& problems = snapshot.config.problems;
+    problems.insert(problems.begin(), host_problems.begin(), host_problems.end());
+  });
   if (!doors) {
     spdlog::error("{}", doors.error().message);
     return 1;
@@ -126,8 +131,11 @@ int serve(const EngineFlags& flags) {
     return 1;
   }
   for (;;) {
-    const auto signal = wait_for_signal({SIGTERM, SIGINT, SIGHUP}, std::chrono::hours(1));
-    if (!signal) continue;
+    const auto signal = wait_for_signal({SIGTERM, SIGINT, SIGHUP}, doors->patience());
+    if (!signal) {
+      doors->retry();
+      continue;
+    }
     if (*signal != SIGHUP) break;
     spdlog::info("Reloading {}", flags.file);
     spdlog::info("{}", file.load() ? "Reload complete" : "keeping the running configuration");
@@ -148,15 +156,11 @@ int engine(int argc, char** argv) {
   add_flags(app, flags);
   int exit_code = 0;
   if (!parse(app, argc, argv, exit_code)) return exit_code;
-  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ});
   start_log(flags.verbosity);
   spdlog::info("Starting vipkeeper {} with {}", version_text, flags.file);
-  int result = 1;
-  if (const auto made = make_run_dir(flags.run_dir); made) {
-    result = serve(flags);
-  } else {
-    spdlog::error("{}", made.error().message);
-  }
+  make_run_dir(flags.run_dir);
+  const int result = serve(flags);
   stop_log();
   return result;
 }

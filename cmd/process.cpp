@@ -55,18 +55,15 @@ std::optional<int> wait_for_signal(std::initializer_list<int> signals, std::chro
   return signal;
 }
 
-Result<void> make_run_dir(const std::string& path) {
+void make_run_dir(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (!error) {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
   }
-  if (error) {
-    return failure(
-        error == std::errc::permission_denied ? ErrorCode::permission : ErrorCode::io,
-        fmt::format("cannot make the run directory {}: {}; choose another --run-dir", path, error.message()));
-  }
-  return {};
+  if (error)
+    spdlog::error("cannot make the run directory {}: {}; let vipkeeper write there or choose another --run-dir", path,
+                  error.message());
 }
 
 std::string host_name() {

@@ -24,8 +24,8 @@ void block_signals(std::initializer_list<int> signals);
 // Waits for one of the signals; nullopt after `timeout`.
 std::optional<int> wait_for_signal(std::initializer_list<int> signals, std::chrono::milliseconds timeout);
 
-// Makes the directory (mode 0700) with its parents.
-Result<void> make_run_dir(const std::string& path);
+// Makes the directory (mode 0700) with its parents. What cannot be is logged: addresses do not depend on it.
+void make_run_dir(const std::string& path);
 
 // The name `uname -n` gives.
 std::string host_name();

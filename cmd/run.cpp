@@ -72,8 +72,7 @@ int serve(const RunFlags& flags, Parts parts) {
   }
   parts.source->objects().start([&controller](objects::ObjectBatch batch) { controller.put(std::move(batch)); });
 
-  while (!wait_for_signal({SIGTERM, SIGINT}, std::chrono::hours(1))) {
-  }
+  while (!wait_for_signal({SIGTERM, SIGINT}, doors->patience())) doors->retry();
   spdlog::info("Stopping");
   if (reporter) reporter->stop();
   parts.source->stop();
@@ -91,7 +90,7 @@ int start(const RunFlags& flags) {
     std::cerr << "vipkeeper run: " << options.error().message << "; see `vipkeeper run --help`\n";
     return 2;
   }
-  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ});
   start_log(flags.verbosity);
   spdlog::info("Starting vipkeeper {}", version_text);
   warn_of_retired_template();
@@ -102,12 +101,10 @@ int start(const RunFlags& flags) {
   }
   auto source = Source::create(flags, options->plan);
   if (source) keep_objects(flags, (*source)->server(), *options);
-  const auto made = make_run_dir(flags.run_dir);
+  make_run_dir(flags.run_dir);
   int result = 1;
   if (!source) {
     spdlog::error("{}", source.error().message);
-  } else if (!made) {
-    spdlog::error("{}", made.error().message);
   } else {
     result =
         serve(flags, {std::move(*options), own_templates ? std::move(*own_templates) : render::Templates::built_in(),

@@ -43,13 +43,31 @@ report::Answers answers(const DoorOptions& options, const run::Engine& engine, c
 
 }  // namespace
 
+void Doors::retry() {
+  if (control || !open_control) return;
+  control = open_control();
+  if (control) spdlog::info("the control socket could be created after all");
+}
+
+std::chrono::seconds Doors::patience() const { return control ? std::chrono::hours(1) : std::chrono::seconds(10); }
+
 Result<Doors> open_doors(const DoorOptions& options, const run::Engine& engine, AddToSnapshot add,
                          FindStuck find_stuck) {
   const report::Answers all = answers(options, engine, add, find_stuck);
   Doors doors;
-  auto control = report::StatusServer::listen_unix(options.run_dir + "/control.sock", all);
-  if (!control) return std::unexpected(control.error());
-  doors.control = std::move(*control);
+  const std::string path = options.run_dir + "/control.sock";
+  auto control = report::StatusServer::listen_unix(path, all);
+  if (control) {
+    doors.control = std::move(*control);
+  } else if (control.error().code != ErrorCode::io) {
+    return std::unexpected(control.error());
+  } else {
+    spdlog::error("{}; `vipkeeper status` has no answer until that is possible", control.error().message);
+    doors.open_control = [path, all] {
+      auto opened = report::StatusServer::listen_unix(path, all);
+      return opened ? std::move(*opened) : nullptr;
+    };
+  }
   if (options.http_port) {
     auto http = report::StatusServer::listen_tcp(options.http_address, *options.http_port, all);
     if (http) {

@@ -37,8 +37,10 @@ struct GlobalDefs {
   IpAddress multicast_group = IpAddress::v4(0xe0000012);  // 224.0.0.18
   AnnouncePolicy announce;
   bool v3_checksum_as_v2 = false;
-  std::string script_user;
-  bool enable_script_security = false;
+  std::string script_user;              // "USER" or "USER GROUP"; empty: as the process is
+  bool enable_script_security = false;  // root runs no script that others could replace
+  int realtime_priority = 0;            // vrrp_rt_priority, 1..99; 0: none
+  bool lock_memory = false;             // vrrp_no_swap
 
   bool operator==(const GlobalDefs&) const = default;
 };
@@ -54,7 +56,7 @@ struct VrrpScript {
   unsigned rise = 1;
   unsigned fall = 1;
   bool init_fail = false;
-  std::string user;
+  std::string user;  // as GlobalDefs::script_user, which it stands before
 
   bool operator==(const VrrpScript&) const = default;
 };

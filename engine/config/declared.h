@@ -36,6 +36,8 @@ struct DeclaredGlobals {
   std::optional<bool> v3_checksum_as_v2;
   std::optional<std::string> script_user;
   std::optional<bool> enable_script_security;
+  std::optional<int> realtime_priority;
+  std::optional<bool> lock_memory;
   std::optional<bool> strict;
   std::optional<std::string> default_interface;
 };

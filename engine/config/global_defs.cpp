@@ -45,10 +45,25 @@ void read_mcast_group4(Findings& findings, const Statement& statement, DeclaredG
   globals.multicast_group = group;
 }
 
-// "script_user USER [GROUP]"
 void read_script_user(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
-  if (const Word* user = read_word(findings, statement, 1, "a user")) globals.script_user = user->text;
-  expect_end(findings, statement, 3);
+  if (auto user = read_user(findings, statement, 1)) globals.script_user = std::move(user);
+}
+
+void read_realtime_priority(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
+  if (const auto priority = read_integer(findings, statement, 1, 1, 99, {"no real-time scheduling is used"}))
+    globals.realtime_priority = static_cast<int>(*priority);
+  expect_end(findings, statement, 2);
+}
+
+void read_no_swap(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
+  globals.lock_memory = true;
+  expect_end(findings, statement, 1);
+}
+
+// -1 and 0 ask for nothing.
+void read_max_auto_priority(Findings& findings, const Statement& statement, DeclaredGlobals&) {
+  if (statement.words.size() == 2 && parse_integer(statement.words[1].text).value_or(1) <= 0) return;
+  warn_without_effect(findings, statement, "a late thread is not given a priority by itself: say vrrp_rt_priority");
 }
 
 void read_enable_script_security(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
@@ -108,6 +123,9 @@ constexpr auto known = std::to_array<Keyword<DeclaredGlobals>>({
     {"vrrp_gna_interval", read_packet_gap},
     {"script_user", read_script_user},
     {"enable_script_security", read_enable_script_security},
+    {"vrrp_rt_priority", read_realtime_priority},
+    {"vrrp_no_swap", read_no_swap},
+    {"max_auto_priority", read_max_auto_priority},
     {"vrrp_strict", read_strict},
     {"v3_checksum_as_v2", read_v3_checksum_as_v2},
     {"vrrp_v3_checksum_as_v2", read_v3_checksum_as_v2},
@@ -169,9 +187,14 @@ constexpr auto unsupported = std::to_array<std::string_view>({
     "enable_snmp_vrrp",
     "enable_snmp_checker",
     "enable_snmp_keepalived",
+    "enable_snmp_rfc",
+    "enable_snmp_rfcv2",
+    "enable_snmp_rfcv3",
 });
 
-// Mail's other half (notification_email has its warning), and the tuning of keepalived's own processes.
+// In silence, since nearly every keepalived.conf has them and nothing is lost: mail's other half (notification_email
+// has its warning), and a saving of work that is not done here either (an ADVERTISEMENT's addresses are looked at
+// always).
 constexpr auto ignored = std::to_array<std::string_view>({
     "notification_email_from",
     "smtp_server",
@@ -182,62 +205,69 @@ constexpr auto ignored = std::to_array<std::string_view>({
     "smtp_alert_checker",
     "no_email_faults",
     "email_faults",
-    "enable_snmp_rfc",
-    "enable_snmp_rfcv2",
-    "enable_snmp_rfcv3",
-    "snmp_socket",
-    "snmp_vs_stats_update_interval",
-    "snmp_rs_stats_update_interval",
-    "dbus_service_name",
-    "dbus_no_interface_name",
-    "vrrp_skip_check_adv_addr",
-    "vrrp_priority",
-    "checker_priority",
-    "bfd_priority",
-    "vrrp_no_swap",
-    "checker_no_swap",
-    "bfd_no_swap",
-    "vrrp_rt_priority",
-    "checker_rt_priority",
-    "bfd_rt_priority",
-    "vrrp_cpu_affinity",
-    "checker_cpu_affinity",
-    "bfd_cpu_affinity",
-    "vrrp_rlimit_rttime",
-    "checker_rlimit_rttime",
-    "bfd_rlimit_rttime",
-    "rlimit_rttime",
-    "rt_priority",
-    "max_auto_priority",
-    "min_auto_priority_delay",
-    "process_names",
-    "process_name",
-    "parent_process_name",
-    "vrrp_process_name",
-    "checker_process_name",
-    "bfd_process_name",
-    "use_symlink_paths",
-    "vrrp_netlink_cmd_rcv_bufs",
-    "vrrp_netlink_cmd_rcv_bufs_force",
-    "vrrp_netlink_monitor_rcv_bufs",
-    "vrrp_netlink_monitor_rcv_bufs_force",
-    "lvs_netlink_cmd_rcv_bufs",
-    "lvs_netlink_cmd_rcv_bufs_force",
-    "lvs_netlink_monitor_rcv_bufs",
-    "lvs_netlink_monitor_rcv_bufs_force",
-    "process_monitor_rcv_bufs",
-    "process_monitor_rcv_bufs_force",
-    "vrrp_rx_bufs_policy",
-    "vrrp_rx_bufs_multiplier",
-    "rs_init_notifies",
     "no_checker_emails",
-    "umask",
-    "use_pid_dir",
-    "reload_check_config",
-    "tmp_config_directory",
+    "vrrp_skip_check_adv_addr",
 });
 
-constexpr Vocabulary<DeclaredGlobals> vocabulary{"global_defs", known, unsupported, ignored};
+// Whoever wrote these wanted something of keepalived's own processes, and shall know that it is not to be had this way.
+constexpr std::string_view one_process =
+    "there are threads and no such process; vrrp_rt_priority and vrrp_no_swap work";
+constexpr std::string_view names = "there is one process, its threads are named after their work";
+constexpr std::string_view limits = "no thread is ended for the time that it takes";
+constexpr std::string_view placed =
+    "the processors are chosen from outside: by a cpuset, taskset or the pod's requests";
+constexpr std::string_view buffers = "the sizes of its sockets' buffers are fixed";
+constexpr std::string_view no_bus = "there is no SNMP and no D-Bus; metrics are at /metrics";
+
+constexpr auto without_effect = std::to_array<WithoutEffect>({
+    {"snmp_socket", no_bus},
+    {"snmp_vs_stats_update_interval", no_bus},
+    {"snmp_rs_stats_update_interval", no_bus},
+    {"dbus_service_name", no_bus},
+    {"dbus_no_interface_name", no_bus},
+    {"vrrp_priority", "a nice value is given from outside; vrrp_rt_priority works"},
+    {"checker_priority", one_process},
+    {"bfd_priority", one_process},
+    {"checker_no_swap", one_process},
+    {"bfd_no_swap", one_process},
+    {"checker_rt_priority", one_process},
+    {"bfd_rt_priority", one_process},
+    {"rt_priority", "say vrrp_rt_priority"},
+    {"vrrp_cpu_affinity", placed},
+    {"checker_cpu_affinity", placed},
+    {"bfd_cpu_affinity", placed},
+    {"vrrp_rlimit_rttime", limits},
+    {"checker_rlimit_rttime", limits},
+    {"bfd_rlimit_rttime", limits},
+    {"rlimit_rttime", limits},
+    {"min_auto_priority_delay", "a late thread is not given a priority by itself: say vrrp_rt_priority"},
+    {"process_names", names},
+    {"process_name", names},
+    {"parent_process_name", names},
+    {"vrrp_process_name", names},
+    {"checker_process_name", names},
+    {"bfd_process_name", names},
+    {"use_symlink_paths", "a script is run by the path that is written"},
+    {"vrrp_netlink_cmd_rcv_bufs", buffers},
+    {"vrrp_netlink_cmd_rcv_bufs_force", buffers},
+    {"vrrp_netlink_monitor_rcv_bufs", buffers},
+    {"vrrp_netlink_monitor_rcv_bufs_force", buffers},
+    {"lvs_netlink_cmd_rcv_bufs", buffers},
+    {"lvs_netlink_cmd_rcv_bufs_force", buffers},
+    {"lvs_netlink_monitor_rcv_bufs", buffers},
+    {"lvs_netlink_monitor_rcv_bufs_force", buffers},
+    {"process_monitor_rcv_bufs", "no process is watched"},
+    {"process_monitor_rcv_bufs_force", "no process is watched"},
+    {"vrrp_rx_bufs_policy", buffers},
+    {"vrrp_rx_bufs_multiplier", buffers},
+    {"rs_init_notifies", "no script is called for real servers"},
+    {"umask", "it is that of whoever starts vipkeeper"},
+    {"use_pid_dir", "no pid file is written"},
+    {"reload_check_config", "a text is always checked before it is taken"},
+    {"tmp_config_directory", "no file is written while a configuration is read"},
+});
+
+constexpr Vocabulary<DeclaredGlobals> vocabulary{"global_defs", known, unsupported, ignored, without_effect};
 
 template <class T>
 void overlay_one(std::optional<T>& older, const std::optional<T>& newer) {
@@ -257,6 +287,8 @@ void overlay(DeclaredGlobals& older, const DeclaredGlobals& newer) {
   overlay_one(older.v3_checksum_as_v2, newer.v3_checksum_as_v2);
   overlay_one(older.script_user, newer.script_user);
   overlay_one(older.enable_script_security, newer.enable_script_security);
+  overlay_one(older.realtime_priority, newer.realtime_priority);
+  overlay_one(older.lock_memory, newer.lock_memory);
   overlay_one(older.strict, newer.strict);
   overlay_one(older.default_interface, newer.default_interface);
 }

@@ -79,6 +79,13 @@ std::optional<std::int64_t> read_integer(Findings& findings, const Statement& st
   return std::nullopt;
 }
 
+std::optional<std::string> read_user(Findings& findings, const Statement& statement, std::size_t index) {
+  expect_end(findings, statement, index + 2);
+  const Word* user = read_word(findings, statement, index, "a user");
+  if (user == nullptr) return std::nullopt;
+  return statement.words.size() > index + 1 ? user->text + " " + statement.words[index + 1].text : user->text;
+}
+
 std::optional<Duration> read_seconds(Findings& findings, const Statement& statement, std::size_t index, Duration min,
                                      Duration max, Otherwise otherwise) {
   const std::string range = fmt::format("a number of seconds from {} to {}", format_seconds(min), format_seconds(max));

@@ -28,6 +28,9 @@ const Word* read_word(Findings& findings, const Statement& statement, std::size_
 std::optional<std::int64_t> read_integer(Findings& findings, const Statement& statement, std::size_t index,
                                          std::int64_t min, std::int64_t max, Otherwise otherwise = {});
 
+// "USER [GROUP]" from `index` on, to the statement's end: with one space between them.
+std::optional<std::string> read_user(Findings& findings, const Statement& statement, std::size_t index);
+
 // Seconds with up to 6 decimals.
 std::optional<Duration> read_seconds(Findings& findings, const Statement& statement, std::size_t index, Duration min,
                                      Duration max, Otherwise otherwise = {});

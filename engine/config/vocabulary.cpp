@@ -29,6 +29,10 @@ void warn_unsupported(Findings& findings, const Statement& statement) {
   findings.warning(statement.at(), fmt::format("'{}' is not supported yet, ignored", statement.keyword()));
 }
 
+void warn_without_effect(Findings& findings, const Statement& statement, std::string_view why) {
+  findings.warning(statement.at(), fmt::format("'{}' has no effect: {}", statement.keyword(), why));
+}
+
 void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, std::string_view inside) {
   const std::string where = inside.empty() ? std::string("at the top level") : fmt::format("in {}", inside);
   const std::string homes = homes_of(word.text, here.block);

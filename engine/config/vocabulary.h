@@ -16,14 +16,22 @@ struct Keyword {
   void (*read)(Findings&, const Statement&, Target&);
 };
 
+// A keyword that keepalived has and that changes nothing here; `why` ends the warning.
+struct WithoutEffect {
+  std::string_view name;
+  std::string_view why;
+};
+
 // The words of one kind of block. `unsupported`: keepalived has them, the engine cannot do them yet; one warning each.
-// `ignored`: keepalived has them, here they mean nothing (tuning of its own processes, mail).
+// `ignored`: keepalived has them, here they mean nothing and nobody misses it (mail); not a word. `without_effect`:
+// here they mean nothing, and who wrote them may miss it; one warning each that says why.
 template <class Target>
 struct Vocabulary {
   std::string_view block;  // "vrrp_instance"; for messages
   std::span<const Keyword<Target>> known;
   std::span<const std::string_view> unsupported;
   std::span<const std::string_view> ignored;
+  std::span<const WithoutEffect> without_effect = {};
 };
 
 // The names of a block's keywords, for "did you mean" and "belongs in".
@@ -38,10 +46,12 @@ BlockNames names_of(const Vocabulary<Target>& vocabulary) {
   for (const auto& keyword : vocabulary.known) result.names.push_back(keyword.name);
   result.names.insert(result.names.end(), vocabulary.unsupported.begin(), vocabulary.unsupported.end());
   result.names.insert(result.names.end(), vocabulary.ignored.begin(), vocabulary.ignored.end());
+  for (const auto& word : vocabulary.without_effect) result.names.push_back(word.name);
   return result;
 }
 
 void warn_unsupported(Findings& findings, const Statement& statement);
+void warn_without_effect(Findings& findings, const Statement& statement, std::string_view why);
 // `inside`: what the block is called in the message, "vrrp_instance VI_1" or "" at the top level.
 void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, std::string_view inside);
 
@@ -55,6 +65,9 @@ void read_statements(Findings& findings, std::span<const Statement> statements, 
       keyword->read(findings, statement, target);
     } else if (std::ranges::find(vocabulary.unsupported, name) != vocabulary.unsupported.end()) {
       warn_unsupported(findings, statement);
+    } else if (const auto word = std::ranges::find(vocabulary.without_effect, name, &WithoutEffect::name);
+               word != vocabulary.without_effect.end()) {
+      warn_without_effect(findings, statement, word->why);
     } else if (std::ranges::find(vocabulary.ignored, name) == vocabulary.ignored.end()) {
       warn_unknown(findings, statement.words.front(), names_of(vocabulary), inside);
     }

@@ -69,10 +69,8 @@ void read_init_fail(Findings& findings, const Statement& statement, VrrpScript& 
   expect_end(findings, statement, 1);
 }
 
-// "user USER [GROUP]"
-void read_user(Findings& findings, const Statement& statement, VrrpScript& script) {
-  if (const Word* user = read_word(findings, statement, 1, "a user")) script.user = user->text;
-  expect_end(findings, statement, 3);
+void read_script_user(Findings& findings, const Statement& statement, VrrpScript& script) {
+  script.user = read_user(findings, statement, 1).value_or("");
 }
 
 constexpr auto known = std::to_array<Keyword<VrrpScript>>({
@@ -83,7 +81,7 @@ constexpr auto known = std::to_array<Keyword<VrrpScript>>({
     {"rise", read_rise},
     {"fall", read_fall},
     {"init_fail", read_init_fail},
-    {"user", read_user},
+    {"user", read_script_user},
 });
 
 constexpr Vocabulary<VrrpScript> vocabulary{"vrrp_script", known, {}, {}};

@@ -19,7 +19,7 @@
 // (4) scripts: notify scripts of the shutdown have run; (5) the record is left as the loops have it.
 //
 // A kernel that gives no rights does not end the program: the part that needs them is missing, the log and status say
-// which right and how to give it, the rest goes on.
+// which right and how to give it, the rest goes on. Nor does a disk that takes no record (ownership.h).
 
 #include "engine/run/engine.h"
 
@@ -27,6 +27,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 
 #include "engine/config/configuration.h"
@@ -35,6 +36,7 @@
 #include "engine/run/programming_loop.h"
 #include "engine/run/return_path_loop.h"
 #include "engine/run/script_runner.h"
+#include "engine/run/script_security.h"
 #include "engine/run/vrrp_loop.h"
 
 namespace vipkeeper::run {
@@ -55,7 +57,7 @@ class ThreadedEngine final : public Engine {
   ThreadedEngine(const ThreadedEngine&) = delete;
   ThreadedEngine& operator=(const ThreadedEngine&) = delete;
 
-  Result<void> start_threads();
+  void start_threads();
   ApplyReport apply(const config::FragmentChange& change) override;
   [[nodiscard]] bool settled() const override;
   [[nodiscard]] status::Snapshot snapshot() const override;
@@ -69,6 +71,7 @@ class ThreadedEngine final : public Engine {
   void start_programming();
   void start_return_path();
   void note(std::string object, std::string message);
+  void tell_refused(std::vector<status::Problem> refused);
 
   const EngineOptions options_;
   std::unique_ptr<Ownership> ownership_;
@@ -79,20 +82,17 @@ class ThreadedEngine final : public Engine {
   config::Configuration configuration_;           // the caller's thread only
   bool stopped_ = false;
 
-  mutable std::mutex mutex_;                    // guards the two below
-  std::vector<status::Problem> host_problems_;  // what this host does not let us do
+  mutable std::mutex mutex_;                      // guards the three below
+  std::vector<status::Problem> host_problems_;    // what this host does not let us do
+  std::vector<status::Problem> refused_scripts_;  // of the configuration in force
   std::uint64_t fragments_parsed_ = 0;
 };
 
-Result<void> ThreadedEngine::start_threads() {
-  auto ownership = options_.dry_run ? Ownership::open_read_only(options_.run_dir) : Ownership::open(options_.run_dir);
-  if (!ownership) return std::unexpected(ownership.error());
-  ownership_ = std::move(*ownership);
-  for (const std::string& problem : ownership_->problems()) note("ownership record", problem);
+void ThreadedEngine::start_threads() {
+  ownership_ = options_.dry_run ? Ownership::open_read_only(options_.run_dir) : Ownership::open(options_.run_dir);
   start_vrrp();
   start_programming();
   if (!options_.dry_run) start_return_path();
-  return {};
 }
 
 void ThreadedEngine::start_vrrp() {
@@ -106,11 +106,11 @@ void ThreadedEngine::start_vrrp() {
                                .leftover_addresses = ownership_->addresses(),
                                .claim =
                                    [this](std::span<const OwnedAddress> addresses) {
-                                     for (const auto& address : addresses) (void)ownership_->claim(address);
+                                     ownership_->claim(addresses);
                                    },
                                .release =
                                    [this](std::span<const OwnedAddress> addresses) {
-                                     for (const auto& address : addresses) (void)ownership_->release(address);
+                                     ownership_->release(addresses);
                                    },
                                .on_transition = [this](NotifyEvent event) { scripts_->notify(std::move(event)); }});
   if (!vrrp) {
@@ -146,6 +146,16 @@ void ThreadedEngine::note(std::string object, std::string message) {
   host_problems_.push_back({true, std::move(object), std::move(message)});
 }
 
+// Logs those that are new.
+void ThreadedEngine::tell_refused(std::vector<status::Problem> refused) {
+  for (const status::Problem& problem : refused) {
+    if (std::ranges::find(refused_scripts_, problem) == refused_scripts_.end())
+      spdlog::error("{}: {}", problem.object, problem.message);
+  }
+  const std::lock_guard lock(mutex_);
+  refused_scripts_ = std::move(refused);
+}
+
 ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
   auto result = configuration_.apply(change);
   if (!result) return {false, std::move(result.error())};
@@ -155,8 +165,9 @@ ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
     fragments_parsed_ += result->fragments_parsed;
   }
   if (delta.vrrp_changed) {
-    const auto vrrp = std::make_shared<const VrrpConfig>(
+    const auto vrrp = std::make_shared<VrrpConfig>(
         VrrpConfig{std::move(delta.globals), std::move(delta.instances), std::move(delta.scripts)});
+    tell_refused(leave_out_refused_scripts(*vrrp));
     if (vrrp_) vrrp_->apply(vrrp);
     if (!options_.dry_run) scripts_->apply(vrrp);
   }
@@ -201,8 +212,11 @@ std::vector<status::Problem> ThreadedEngine::problems() const {
   };
   if (vrrp_) add(vrrp_->problems());
   if (return_path_) add(return_path_->problems());
+  add(scripts_->problems());
+  for (std::string& problem : ownership_->problems()) result.push_back({true, "ownership record", std::move(problem)});
   const std::lock_guard lock(mutex_);
   result.insert(result.end(), host_problems_.begin(), host_problems_.end());
+  result.insert(result.end(), refused_scripts_.begin(), refused_scripts_.end());
   return result;
 }
 
@@ -225,7 +239,7 @@ void ThreadedEngine::stop() {
 
 Result<std::unique_ptr<Engine>> Engine::start(EngineOptions options) {
   auto engine = std::make_unique<ThreadedEngine>(std::move(options));
-  if (auto started = engine->start_threads(); !started) return std::unexpected(started.error());
+  engine->start_threads();
   return engine;
 }
 

@@ -137,12 +137,10 @@ Preview preview(const config::FragmentChange& text, const std::string& run_dir, 
     return result;
   }
   const auto ownership = Ownership::open_read_only(run_dir);
-  if (!ownership) {
-    result.errors.push_back(ownership.error().message);
-    return result;
-  }
-  preview_addresses(applied->delta, **ownership, running, result);
-  preview_ipvs(applied->delta, **ownership, running, result);
+  // What this run made and the record does not name is missing from what follows.
+  for (const std::string& problem : ownership->problems()) result.errors.push_back(problem);
+  preview_addresses(applied->delta, *ownership, running, result);
+  preview_ipvs(applied->delta, *ownership, running, result);
   preview_return_path(applied->delta, run_dir, result);
   return result;
 }

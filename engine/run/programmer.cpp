@@ -112,7 +112,7 @@ void Programmer::apply(const VirtualServers& delta, bool complete, TimePoint now
     std::vector<ipvs::ServiceKey> claims;
     for (const auto& [key, server] : delta)
       if (server != nullptr) claims.push_back(service_key(key));
-    check_record(ownership_->claim(claims));
+    ownership_->claim(claims);
   }
   for (const auto& [key, server] : delta) {
     if (server != nullptr)
@@ -189,6 +189,7 @@ std::optional<TimePoint> Programmer::next_deadline(TimePoint now) {
   const auto earlier = [&](std::optional<TimePoint> other) {
     if (other && (!deadline || *other < *deadline)) deadline = other;
   };
+  if (ownership_ != nullptr) earlier(ownership_->retry_at());
   if (!needs_table()) return deadline;
   if (reconciler_.wants_whole_table(now)) {
     earlier(std::max(table_retry_, now));

@@ -100,7 +100,6 @@ class Programmer {
               TimePoint now);
   void report_failure(const ipvs::ServiceKey& key, const std::string& subject, const ipvs::OperationError& error,
                       bool is_addition, TimePoint now);
-  void check_record(const Result<void>& written);
   void say(LogLevel level, const std::string& line);
   void say_seldom(LogLevel level, const std::string& kind, const std::string& line, TimePoint now);
 
@@ -124,7 +123,6 @@ class Programmer {
   std::optional<TimePoint> audit_at_;
   bool was_read_ = false;
   std::vector<status::Problem> unprepared_;  // what the kernel lacks
-  bool record_failing_ = false;
   std::map<ipvs::ServiceKey, std::string> refusals_;  // as they were last told of
   LogLimiter limiter_;
   Problems problems_ = std::make_shared<const std::vector<status::Problem>>();

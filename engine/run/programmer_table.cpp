@@ -120,6 +120,7 @@ bool Programmer::read_services(TimePoint now, std::size_t& changed) {
 }
 
 bool Programmer::turn(TimePoint now) {
+  if (ownership_ != nullptr) ownership_->retry();
   if (!needs_table()) {
     if (complete_) release_gone();
     return false;
@@ -211,15 +212,8 @@ void Programmer::release_gone() {
   std::vector<ipvs::ServiceKey> gone;
   for (const ipvs::ServiceKey& key : leaving_)
     if (!reconciler_.is_wanted(key) && !reconciler_.mirror().contains(key)) gone.push_back(key);
-  check_record(ownership_->release(gone));
+  ownership_->release(gone);
   for (const ipvs::ServiceKey& key : gone) leaving_.erase(key);
-}
-
-void Programmer::check_record(const Result<void>& written) {
-  if (!written && !record_failing_)
-    say(LogLevel::error,
-        fmt::format("{}; what this run makes may be left behind after a crash", written.error().message));
-  record_failing_ = !written;
 }
 
 void Programmer::remove_all(TimePoint now) {

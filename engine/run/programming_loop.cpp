@@ -136,6 +136,9 @@ class ProgrammingLoop::Worker {
     if (deadline && *deadline <= owner_.loop_->now() && prober_ && prober_->under_way() >= probes_at_once_)
       deadline = owner_.loop_->now() + std::chrono::milliseconds(100);
     if (const auto lines = log_.deadline(); lines && (!deadline || *lines < *deadline)) deadline = lines;
+    // Another thread may have failed to write the record and does not wake this one, which tries it again.
+    const TimePoint look = owner_.loop_->now() + std::chrono::minutes(1);
+    if (owner_.options_.ownership != nullptr && (!deadline || look < *deadline)) deadline = look;
     if (deadline)
       timer_.arm(*deadline);
     else

@@ -1,5 +1,7 @@
 #include "engine/run/script_command.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 namespace vipkeeper::run {
@@ -41,7 +43,44 @@ std::optional<std::vector<std::string>> split_plain(std::string_view command) {
   return words;
 }
 
+// After these of a shell's words a command follows, as at the beginning.
+bool leads_to_command(std::string_view word) {
+  constexpr std::array<std::string_view, 13> leaders{"if",   "then", "else", "elif", "while", "until",  "do",
+                                                     "exec", "!",    "time", "{",    "eval",  "command"};
+  return std::ranges::find(leaders, word) != leaders.end() || word.find('=') != std::string_view::npos;
+}
+
 }  // namespace
+
+std::vector<std::string> programs_of(std::string_view command) {
+  const auto plain = split_plain(command);
+  if (plain) return plain->empty() ? std::vector<std::string>{} : std::vector{plain->front()};
+  std::vector<std::string> programs;
+  std::string word;
+  bool at_command = true;
+  const auto end_word = [&] {
+    if (word.empty()) return;
+    if (at_command && !leads_to_command(word)) {
+      programs.push_back(word);
+      at_command = false;
+    }
+    word.clear();
+  };
+  for (const char c : command) {
+    if (c == '"' || c == '\'' || c == '\\') continue;
+    const bool separates = std::string_view("\n;|&()`").find(c) != std::string_view::npos;
+    const bool redirects = c == '<' || c == '>';
+    if (!separates && !redirects && blanks.find(c) == std::string_view::npos) {
+      word += c;
+      continue;
+    }
+    end_word();
+    if (separates) at_command = true;
+    if (redirects) at_command = false;
+  }
+  end_word();
+  return programs;
+}
 
 std::vector<std::string> build_arguments(std::string_view command, const std::vector<std::string>& arguments) {
   if (command.find_first_not_of(blanks) == std::string_view::npos) return {};

@@ -12,4 +12,8 @@ namespace vipkeeper::run {
 // command.
 std::vector<std::string> build_arguments(std::string_view command, const std::vector<std::string>& arguments = {});
 
+// The programs that `command` names: its first word; of one for a shell, the first word of each command in it as far as
+// that can be seen without being a shell (words of the shell's own are among them, what a variable holds is not).
+std::vector<std::string> programs_of(std::string_view command);
+
 }  // namespace vipkeeper::run

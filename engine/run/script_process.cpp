@@ -1,8 +1,6 @@
 #include "engine/run/script_process.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,40 +15,87 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/run/script_identity.h"
+
 namespace vipkeeper::run {
 namespace {
 
+constexpr const char* shell = "/bin/sh";
 constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-struct Identity {
-  uid_t user = 0;
-  gid_t group = 0;
+std::vector<char*> clean_environment() {
+  std::vector<char*> result;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    if (!text.starts_with("LD_") && !text.starts_with("IFS=")) result.push_back(*entry);
+  }
+  result.push_back(nullptr);
+  return result;
+}
+
+// What the child did when it failed.
+enum class Step { become, execute };
+
+struct Failure {
+  Step step;
+  int error;
 };
 
-Result<std::optional<Identity>> find_identity(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  const auto space = text.find(' ');
-  const std::string user = text.substr(0, space);
-  std::array<char, 4096> buffer;
-  passwd entry{};
-  passwd* found = nullptr;
-  if (::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
-    return failure(ErrorCode::not_found, "user '" + user + "' does not exist on this host");
-  }
-  Identity identity{entry.pw_uid, entry.pw_gid};
-  if (space != std::string::npos) {
-    const std::string group = text.substr(space + 1);
-    ::group group_entry{};
-    ::group* group_found = nullptr;
-    if (::getgrnam_r(group.c_str(), &group_entry, buffer.data(), buffer.size(), &group_found) != 0 ||
-        group_found == nullptr) {
-      return failure(ErrorCode::not_found, "group '" + group + "' does not exist on this host");
-    }
-    identity.group = group_entry.gr_gid;
-  }
-  if (identity.user == ::geteuid() && identity.group == ::getegid()) return std::nullopt;
-  return identity;
+struct Plan {
+  const char* program;
+  char* const* arguments;
+  char* const* shell_arguments;  // the same for a shell that reads the program
+  char* const* environment;
+  const ScriptIdentity* identity;
+  int null_device;
+  int report;  // a Failure goes here
+  pid_t parent;
+};
+
+// Whether this host is short of something now, which says nothing about the script.
+bool is_shortage(int error) {
+  return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ENOSPC;
 }
+
+Error host_failure(std::string_view what, int error) {
+  return {ErrorCode::unavailable, std::string(what) + ": " + std::strerror(error)};
+}
+
+// Between vfork and exec: only system calls, since memory (and, for setuid's sake, libc's idea of the threads) is the
+// parent's.
+[[noreturn]] void become(const Plan& plan) {
+  const auto give_up = [&](Step step) {
+    const Failure failed{step, errno};
+    [[maybe_unused]] const auto written = ::write(plan.report, &failed, sizeof failed);
+    ::_exit(127);
+  };
+  struct sigaction by_default{};
+  by_default.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &by_default, nullptr);
+  ::setpgid(0, 0);
+  for (int fd = 0; fd < 3; ++fd) ::dup2(plan.null_device, fd);
+  // Ours all have CLOEXEC; a library's may not. Unknown before Linux 5.11, then that has to do.
+  constexpr unsigned set_cloexec = 1U << 2;  // CLOSE_RANGE_CLOEXEC
+  ::syscall(SYS_close_range, 3U, ~0U, set_cloexec);
+  if (!plan.identity->is_ours) {
+    const ScriptIdentity& identity = *plan.identity;
+    if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) give_up(Step::become);
+    if (::syscall(SYS_setresgid, identity.group, identity.group, identity.group) != 0) give_up(Step::become);
+    if (::syscall(SYS_setresuid, identity.user, identity.user, identity.user) != 0) give_up(Step::become);
+  }
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // after setuid, which clears it
+  if (::getppid() != plan.parent) ::_exit(127);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(plan.program, plan.arguments, plan.environment);
+  // No program and no line that names an interpreter: a shell's script, as for execvp(3) and so for keepalived.
+  if (errno == ENOEXEC) ::execve(shell, plan.shell_arguments, plan.environment);
+  give_up(Step::execute);
+  ::_exit(127);
+}
+
+}  // namespace
 
 Result<std::string> find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
@@ -66,80 +111,29 @@ Result<std::string> find_program(const std::string& name) {
   return failure(ErrorCode::not_found, "'" + name + "' is not in PATH");
 }
 
-std::vector<char*> clean_environment() {
-  std::vector<char*> result;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    if (!text.starts_with("LD_") && !text.starts_with("IFS=")) result.push_back(*entry);
-  }
-  result.push_back(nullptr);
-  return result;
-}
-
-struct Plan {
-  const char* program;
-  char* const* arguments;
-  char* const* environment;
-  const std::optional<Identity>* identity;
-  int null_device;
-  int report;  // the errno of what failed goes here
-  pid_t parent;
-};
-
-// Between vfork and exec: only system calls, since memory (and, for setuid's sake, libc's idea of the threads) is the
-// parent's.
-[[noreturn]] void become(const Plan& plan) {
-  const auto give_up = [&]() {
-    const int error = errno;
-    [[maybe_unused]] const auto written = ::write(plan.report, &error, sizeof error);
-    ::_exit(127);
-  };
-  struct sigaction by_default{};
-  by_default.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &by_default, nullptr);
-  ::setpgid(0, 0);
-  for (int fd = 0; fd < 3; ++fd) ::dup2(plan.null_device, fd);
-  // Ours all have CLOEXEC; a library's may not. Unknown before Linux 5.11, then that has to do.
-  constexpr unsigned set_cloexec = 1U << 2;  // CLOSE_RANGE_CLOEXEC
-  ::syscall(SYS_close_range, 3U, ~0U, set_cloexec);
-  if (*plan.identity) {
-    const Identity& identity = **plan.identity;
-    if (::syscall(SYS_setgroups, 1, &identity.group) != 0) give_up();
-    if (::syscall(SYS_setresgid, identity.group, identity.group, identity.group) != 0) give_up();
-    if (::syscall(SYS_setresuid, identity.user, identity.user, identity.user) != 0) give_up();
-  }
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // after setuid, which clears it
-  if (::getppid() != plan.parent) ::_exit(127);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execve(plan.program, plan.arguments, plan.environment);
-  give_up();
-  ::_exit(127);
-}
-
-}  // namespace
-
 Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& arguments, const std::string& user) {
   if (arguments.empty()) return failure(ErrorCode::invalid_input, "the command is empty");
   const auto identity = find_identity(user);
   if (!identity) return std::unexpected(identity.error());
+  if (auto allowed = check_may_become(*identity, user); !allowed) return std::unexpected(allowed.error());
   const auto program = find_program(arguments.front());
   if (!program) return std::unexpected(program.error());
 
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failure(ErrorCode::io, std::string("pipe: ") + std::strerror(errno));
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::unexpected(host_failure("pipe", errno));
   const UniqueFd from_child(ends[0]);
   UniqueFd to_parent(ends[1]);
   const UniqueFd null_device(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null_device) return failure(ErrorCode::io, std::string("/dev/null: ") + std::strerror(errno));
+  if (!null_device) return std::unexpected(host_failure("/dev/null", errno));
 
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+  std::vector<char*> shell_argv{const_cast<char*>(shell), const_cast<char*>(program->c_str())};
+  shell_argv.insert(shell_argv.end(), argv.begin() + 1, argv.end());
   auto environment = clean_environment();
-  const Plan plan{program->c_str(),  argv.data(),     environment.data(), &*identity,
-                  null_device.get(), to_parent.get(), ::getpid()};
+  const Plan plan{program->c_str(), argv.data(),       shell_argv.data(), environment.data(),
+                  &*identity,       null_device.get(), to_parent.get(),   ::getpid()};
 
   // No handler of ours may run in the child, in our memory.
   sigset_t all, before;
@@ -149,14 +143,18 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argumen
   if (pid == 0) become(plan);
   const int fork_error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return failure(ErrorCode::io, std::string("vfork: ") + std::strerror(fork_error));
+  if (pid < 0) return std::unexpected(host_failure("vfork", fork_error));
 
   to_parent.reset();
-  int error = 0;
-  if (::read(from_child.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error)) {
+  Failure failed{};
+  if (::read(from_child.get(), &failed, sizeof failed) == static_cast<ssize_t>(sizeof failed)) {
     ::waitpid(pid, nullptr, 0);
-    return failure(error == EACCES || error == EPERM ? ErrorCode::permission : ErrorCode::not_found,
-                   "cannot run '" + *program + "': " + std::strerror(error));
+    const std::string cause = std::strerror(failed.error);
+    if (is_shortage(failed.error))
+      return failure(ErrorCode::unavailable, "cannot run '" + *program + "' now: " + cause);
+    if (failed.step == Step::become) return failure(ErrorCode::permission, "cannot run as '" + user + "': " + cause);
+    return failure(failed.error == EACCES ? ErrorCode::invalid_input : ErrorCode::not_found,
+                   "cannot run '" + *program + "': " + cause);
   }
   return ChildProcess(pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U))));
 }

@@ -15,9 +15,11 @@ namespace vipkeeper::run {
 // ours, and without LD_* and IFS in its environment. It gets SIGTERM when the thread that started it ends.
 class ChildProcess {
  public:
-  // `arguments`: the program and its arguments; a name without a slash is looked up in PATH. `user`: "USER" or "USER
-  // GROUP" to run as; empty: as we are. The error names program or user and cause. Costs a vfork, not a copy of the
-  // process.
+  // `arguments`: the program and its arguments; a name without a slash is looked up in PATH, and a file that says
+  // neither by itself nor by its first line how it is run is one for /bin/sh. `user`: "USER" or "USER GROUP" to run as;
+  // empty: as we are. The error names program or user and cause: unavailable, this host cannot start a process now
+  // (processes, memory, descriptors); permission, this process may not become the user; any other is the script's own.
+  // Costs a vfork, not a copy of the process.
   static Result<ChildProcess> start(const std::vector<std::string>& arguments, const std::string& user);
 
   [[nodiscard]] pid_t pid() const { return pid_; }
@@ -34,6 +36,9 @@ class ChildProcess {
   pid_t pid_;
   UniqueFd pidfd_;
 };
+
+// The path of a program: one with a slash as it is, else the first of PATH that may be executed. Error not_found.
+Result<std::string> find_program(const std::string& name);
 
 // "exited with status 1", "killed by signal 9".
 std::string describe_status(int status);

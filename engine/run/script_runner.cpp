@@ -4,11 +4,17 @@
 // Check scripts. Each runs when it is first configured and then every `interval`, counted from the first start. A run
 // that is still under way when the next is due is not doubled: that turn is left out. A run that lasts longer than
 // `timeout` (default: the interval) is a failure at that moment; its process group gets SIGTERM, and SIGKILL two
-// seconds later. What the results mean (rise, fall, weight) is decided on the VRRP thread.
+// seconds later. What the results mean (rise, fall, weight) is decided on the VRRP thread. A script that is not there
+// or may not be executed has failed. That this host can start no process now (processes, memory, descriptors) says
+// nothing about what the script asks about, and is likely so on other hosts at the same time: no result is given, the
+// last one stands, and a problem says so. Likewise for one that has become replaceable by others than root
+// (enable_script_security; what was so when the configuration came is not in it, see script_security.h).
 //
 // Notify scripts. One queue an instance: the script of the state, then the general one with `INSTANCE name STATE
-// priority` appended, then the next event's. A queue waits for its own scripts only. One that runs for more than a
-// minute is ended, so that a script that hangs does not swallow all that comes after it.
+// priority` appended, then those of the last event that came meanwhile; an instance that flaps faster than its scripts
+// run is not told old states for hours, and always the last. A queue waits for its own scripts only. One that runs for
+// more than a minute is ended, so that a script that hangs does not swallow all that comes after it. One that this host
+// cannot start now is tried again each second, until it can or a newer event takes its place.
 //
 // All waiting is on descriptors (pidfd) and timers of the event loop; nothing here blocks but the state file's disk.
 //
@@ -35,85 +41,20 @@
 
 #include "engine/net/event_loop.h"
 #include "engine/run/script_command.h"
+#include "engine/run/script_job.h"
+#include "engine/run/script_problems.h"
 #include "engine/run/script_process.h"
+#include "engine/run/script_security.h"
 #include "engine/run/vrrp_log.h"
 
 namespace vipkeeper::run {
 namespace {
 
-constexpr auto grace = std::chrono::seconds(2);  // between SIGTERM and SIGKILL
+constexpr auto stop_limit = std::chrono::seconds(2);
 constexpr auto notify_limit = std::chrono::seconds(60);
-constexpr auto reap_interval = std::chrono::milliseconds(20);  // only without pidfd
+// Until a script that this host could not start is tried again.
+constexpr auto start_again = std::chrono::seconds(1);
 constexpr std::string_view state_instance = "vips";
-
-// A child under way: who wants to know of its end, and what happens if it does not end.
-class Job {
- public:
-  using OnEnd = std::function<void(int status)>;
-
-  Job(net::EventLoop& loop, ChildProcess child, Duration limit, std::function<void()> on_limit, OnEnd on_end)
-      : loop_(loop),
-        child_(std::move(child)),
-        on_limit_(std::move(on_limit)),
-        on_end_(std::move(on_end)),
-        limit_(loop, [this] { over_limit(); }),
-        poll_(loop, [this] { look(); }) {
-    limit_.arm(loop.now() + limit);
-    if (child_.pidfd() < 0 || !loop.watch(child_.pidfd(), [this] { look(); })) {
-      poll_.arm(loop.now() + reap_interval);
-      polled_ = true;
-    }
-  }
-  ~Job() { unwatch(); }
-  Job(const Job&) = delete;
-  Job& operator=(const Job&) = delete;
-
-  // Nobody wants the result any more: ends it.
-  void abandon() {
-    on_limit_ = nullptr;
-    on_end_ = nullptr;
-    terminate();
-  }
-  void kill() { child_.signal_group(SIGKILL); }
-  [[nodiscard]] bool ended() const { return ended_; }
-
- private:
-  void terminate() {
-    if (ended_ || terminated_) return;
-    terminated_ = true;
-    child_.signal_group(SIGTERM);
-    limit_.arm(loop_.now() + grace);
-  }
-  void over_limit() {
-    if (terminated_) return kill();
-    terminate();
-    if (on_limit_) on_limit_();
-  }
-  void look() {
-    const auto status = child_.reap();
-    if (!status) {
-      if (polled_) poll_.arm(loop_.now() + reap_interval);
-      return;
-    }
-    ended_ = true;
-    unwatch();
-    limit_.disarm();
-    if (on_end_) on_end_(*status);
-  }
-  void unwatch() {
-    if (!polled_ && child_.pidfd() >= 0) loop_.unwatch(child_.pidfd());
-    polled_ = true;
-  }
-
-  net::EventLoop& loop_;
-  ChildProcess child_;
-  std::function<void()> on_limit_;
-  OnEnd on_end_;
-  net::Timer limit_, poll_;
-  bool polled_ = false;
-  bool terminated_ = false;
-  bool ended_ = false;
-};
 
 // One vrrp_script.
 struct Check {
@@ -122,20 +63,33 @@ struct Check {
   std::shared_ptr<const config::VrrpScript> config;
   net::Timer next;
   TimePoint due{};
-  Job* job = nullptr;
+  ScriptJob* job = nullptr;
   bool reported = false;  // the run under way has timed out, its result was given
   int last_status = 0;
 };
 
-struct NotifyRun {
-  std::string instance;
+// One script with all that it is called with.
+struct ScriptRun {
+  std::string command;  // as configured
   std::vector<std::string> arguments;
 };
+// The scripts that one event is told by, in their order.
+using Telling = std::deque<ScriptRun>;
 
+// What one instance's scripts are told.
 struct NotifyQueue {
-  std::deque<NotifyRun> waiting;
-  Job* job = nullptr;
+  NotifyQueue(net::EventLoop& loop, std::function<void()> on_again) : again(loop, std::move(on_again)) {}
+  Telling begun;  // what is left of it
+  Telling next;   // of the last event that came meanwhile
+  ScriptJob* job = nullptr;
+  net::Timer again;
+  [[nodiscard]] bool idle() const { return job == nullptr && begun.empty() && next.empty(); }
 };
+
+// This host or its rules keep a script from running: that says nothing about what it would find.
+bool is_no_verdict(const Error& error) {
+  return error.code == ErrorCode::unavailable || error.code == ErrorCode::permission;
+}
 
 class RunningScriptRunner final : public ScriptRunner {
  public:
@@ -146,6 +100,7 @@ class RunningScriptRunner final : public ScriptRunner {
 
   void apply(std::shared_ptr<const VrrpConfig> config) override;
   void notify(NotifyEvent event) override;
+  [[nodiscard]] std::vector<status::Problem> problems() const override { return problems_.all(); }
   void stop() override;
 
  private:
@@ -158,8 +113,8 @@ class RunningScriptRunner final : public ScriptRunner {
   void enqueue(const NotifyEvent& event);
   void run_notify(const std::string& instance);
   void write_state(const std::string& word);
-  Job* start_job(const std::vector<std::string>& arguments, const std::string& user, Duration limit,
-                 std::function<void()> on_limit, Job::OnEnd on_end, std::string& problem);
+  Result<ScriptJob*> start_job(const ScriptRun& run, const std::string& user, Duration limit,
+                               std::function<void()> on_limit, ScriptJob::OnEnd on_end);
   bool end_turn();
   void begin_stop();
 
@@ -171,13 +126,21 @@ class RunningScriptRunner final : public ScriptRunner {
 
   // The runner's thread only.
   std::string script_user_;
+  bool only_safe_ = false;
   std::map<std::string, std::unique_ptr<Check>> checks_;
-  std::map<std::string, NotifyQueue> notifies_;
-  std::vector<std::unique_ptr<Job>> jobs_;
+  std::map<std::string, std::unique_ptr<NotifyQueue>> notifies_;
+  std::vector<std::unique_ptr<ScriptJob>> jobs_;
   std::unique_ptr<net::Timer> stop_deadline_;
   bool stopping_ = false;
   LogLimiter limiter_;
+  ScriptProblems problems_;
 };
+
+std::string object_of(const config::VrrpScript& script) { return "vrrp_script " + script.name; }
+constexpr std::string_view notify_object = "notify script ";
+std::string object_of(const std::string& instance, const ScriptRun& run) {
+  return std::string(notify_object) + run.command + " of " + instance;
+}
 
 bool has_work(const VrrpConfig& config) {
   for (const auto& instance : config.instances) {
@@ -218,7 +181,8 @@ bool RunningScriptRunner::ensure_thread() {
 void RunningScriptRunner::apply(std::shared_ptr<const VrrpConfig> config) {
   {
     const std::lock_guard lock(mutex_);
-    if (!loop_ && !has_work(*config) && config->globals.script_user.empty()) return;
+    const auto& globals = config->globals;
+    if (!loop_ && !has_work(*config) && globals.script_user.empty() && !globals.enable_script_security) return;
   }
   if (!ensure_thread()) return;
   loop_->post([this, config = std::move(config)] { configure(*config); });
@@ -227,13 +191,20 @@ void RunningScriptRunner::apply(std::shared_ptr<const VrrpConfig> config) {
 void RunningScriptRunner::notify(NotifyEvent event) {
   const auto& scripts = event.instance->notify;
   const bool has_state_file = !options_.state_file.empty() && event.instance->name == state_instance;
-  if (scripts.any.empty() && script_of(scripts, event.state).empty() && !has_state_file) return;
+  if (scripts.any.empty() && script_of(scripts, event.state).empty() && !has_state_file) {
+    // Nothing to tell of it; but it ends the telling of an older one.
+    const std::lock_guard lock(mutex_);
+    if (!loop_) return;
+  }
   if (!ensure_thread()) return;
   loop_->post([this, event = std::move(event)] { enqueue(event); });
 }
 
 void RunningScriptRunner::configure(const VrrpConfig& config) {
   script_user_ = config.globals.script_user;
+  only_safe_ = config.globals.enable_script_security;
+  // Such a script may not be configured any more; if it is, the next event tells.
+  problems_.withdraw_all(notify_object);
   std::map<std::string, std::shared_ptr<const config::VrrpScript>> wanted;
   for (const auto& script : config.scripts) {
     for (const auto& instance : config.instances) {
@@ -247,6 +218,7 @@ void RunningScriptRunner::configure(const VrrpConfig& config) {
     const auto found = wanted.find(name);
     if (found != wanted.end() && *found->second == *check->config) return false;
     if (check->job != nullptr) check->job->abandon();
+    problems_.withdraw(object_of(*check->config));
     return true;
   });
   for (const auto& [name, script] : wanted) {
@@ -272,15 +244,25 @@ void RunningScriptRunner::run_check(Check& check) {
   }
   check.reported = false;
   const Duration timeout = script.timeout > Duration::zero() ? script.timeout : interval;
-  std::string problem;
-  check.job = start_job(
-      build_arguments(script.command), script.user.empty() ? script_user_ : script.user, timeout,
-      [this, &check] { check_timed_out(check); }, [this, &check](int status) { check_ended(check, status); }, problem);
-  if (check.job != nullptr) return;
-  if (const auto held_back = limiter_.admit(loop_->now(), "start " + script.name)) {
-    log_error("Script " + script.name + ": " + problem + LogLimiter::suffix(*held_back));
+  const auto job = start_job(
+      {script.command, build_arguments(script.command)}, script.user.empty() ? script_user_ : script.user, timeout,
+      [this, &check] { check_timed_out(check); }, [this, &check](int status) { check_ended(check, status); });
+  if (job) {
+    check.job = *job;
+    return problems_.withdraw(object_of(script));
   }
-  report(check, false, false, problem);
+  const Error& error = job.error();
+  const bool stands = is_no_verdict(error);
+  if (const auto held_back = limiter_.admit(loop_->now(), "start " + script.name)) {
+    log_error("Script " + script.name + ": " + error.message + (stands ? "; its last result stands" : "") +
+              LogLimiter::suffix(*held_back));
+  }
+  if (stands) {
+    problems_.raise(object_of(script), error.message + "; its last result stands");
+    return check.next.arm(std::min<TimePoint>(check.due, loop_->now() + start_again));
+  }
+  problems_.withdraw(object_of(script));
+  report(check, false, false, error.message);
 }
 
 void RunningScriptRunner::check_ended(Check& check, int status) {
@@ -306,33 +288,49 @@ void RunningScriptRunner::report(const Check& check, bool success, bool timed_ou
 void RunningScriptRunner::enqueue(const NotifyEvent& event) {
   const auto& instance = *event.instance;
   if (instance.name == state_instance && !options_.state_file.empty()) write_state(event.state);
-  auto& queue = notifies_[instance.name];
+  Telling telling;
   const auto add = [&](const std::string& command, const std::vector<std::string>& arguments) {
     auto words = build_arguments(command, arguments);
-    if (!words.empty()) queue.waiting.push_back({instance.name, std::move(words)});
+    if (!words.empty()) telling.push_back({command, std::move(words)});
   };
   add(script_of(instance.notify, event.state), {});
   add(instance.notify.any, {"INSTANCE", instance.name, event.state, std::to_string(event.priority)});
-  if (queue.job == nullptr) run_notify(instance.name);
+  auto& queue = notifies_[instance.name];
+  if (!queue) queue = std::make_unique<NotifyQueue>(*loop_, [this, name = instance.name] { run_notify(name); });
+  if (queue->again.armed()) {  // what could not be started is old now
+    queue->again.disarm();
+    queue->begun.clear();
+  }
+  queue->next = std::move(telling);
+  if (queue->job == nullptr) run_notify(instance.name);
 }
 
+// Starts the next script, if none is under way.
 void RunningScriptRunner::run_notify(const std::string& instance) {
-  auto& queue = notifies_[instance];
-  queue.job = nullptr;
-  while (!queue.waiting.empty() && queue.job == nullptr) {
-    const NotifyRun run = std::move(queue.waiting.front());
-    queue.waiting.pop_front();
+  NotifyQueue& queue = *notifies_.at(instance);
+  while (queue.job == nullptr && !queue.idle()) {
+    if (queue.begun.empty()) queue.begun = std::exchange(queue.next, {});
+    const ScriptRun& run = queue.begun.front();
     const std::string name = run.arguments.front();
-    std::string problem;
-    queue.job = start_job(
-        run.arguments, script_user_, notify_limit,
+    const auto job = start_job(
+        run, script_user_, notify_limit,
         [instance, name] { log_warning("(" + instance + ") notify script " + name + " runs for a minute, ending it"); },
         [this, instance, name](int status) {
           if (status != 0) log_warning("(" + instance + ") notify script " + name + " " + describe_status(status));
+          notifies_.at(instance)->job = nullptr;
           run_notify(instance);
-        },
-        problem);
-    if (queue.job == nullptr) log_error("(" + instance + ") notify script: " + problem);
+        });
+    if (job) {
+      queue.job = *job;
+      problems_.withdraw(object_of(instance, run));
+    } else {
+      const Error& error = job.error();
+      if (const auto held_back = limiter_.admit(loop_->now(), "notify " + instance))
+        log_error("(" + instance + ") notify script: " + error.message + LogLimiter::suffix(*held_back));
+      if (is_no_verdict(error)) problems_.raise(object_of(instance, run), error.message);
+      if (error.code == ErrorCode::unavailable) return queue.again.arm(loop_->now() + start_again);
+    }
+    queue.begun.pop_front();
   }
 }
 
@@ -349,15 +347,15 @@ void RunningScriptRunner::write_state(const std::string& word) {
   }
 }
 
-// nullptr: it could not be started, `problem` says why.
-Job* RunningScriptRunner::start_job(const std::vector<std::string>& arguments, const std::string& user, Duration limit,
-                                    std::function<void()> on_limit, Job::OnEnd on_end, std::string& problem) {
-  auto child = ChildProcess::start(arguments, user);
-  if (!child) {
-    problem = child.error().message;
-    return nullptr;
-  }
-  jobs_.push_back(std::make_unique<Job>(*loop_, std::move(*child), limit, std::move(on_limit), std::move(on_end)));
+// The error is as ChildProcess::start's and check_may_run's.
+Result<ScriptJob*> RunningScriptRunner::start_job(const ScriptRun& run, const std::string& user, Duration limit,
+                                                  std::function<void()> on_limit, ScriptJob::OnEnd on_end) {
+  if (const auto allowed = check_may_run(run.command, user, only_safe_); !allowed)
+    return std::unexpected(allowed.error());
+  auto child = ChildProcess::start(run.arguments, user);
+  if (!child) return std::unexpected(child.error());
+  jobs_.push_back(
+      std::make_unique<ScriptJob>(*loop_, std::move(*child), limit, std::move(on_limit), std::move(on_end)));
   return jobs_.back().get();
 }
 
@@ -365,7 +363,7 @@ bool RunningScriptRunner::end_turn() {
   std::erase_if(jobs_, [](const auto& job) { return job->ended(); });
   if (!stopping_) return false;
   bool notifying = false;
-  for (const auto& [name, queue] : notifies_) notifying = notifying || queue.job != nullptr;
+  for (const auto& [name, queue] : notifies_) notifying = notifying || !queue->idle();
   if (jobs_.empty() && !notifying) loop_->stop();
   return false;
 }
@@ -378,12 +376,16 @@ void RunningScriptRunner::begin_stop() {
   checks_.clear();
   // A child that does not die of SIGKILL is in the kernel's hands: the thread's end does not wait for it.
   stop_deadline_ = std::make_unique<net::Timer>(*loop_, [this] {
-    for (auto& [name, queue] : notifies_) queue.waiting.clear();
+    for (auto& [name, queue] : notifies_) {
+      queue->begun.clear();
+      queue->next.clear();
+      queue->again.disarm();
+    }
     for (auto& job : jobs_) job->kill();
     stop_deadline_ = std::make_unique<net::Timer>(*loop_, [this] { loop_->stop(); });
     stop_deadline_->arm(loop_->now() + std::chrono::seconds(1));
   });
-  stop_deadline_->arm(loop_->now() + grace);
+  stop_deadline_->arm(loop_->now() + stop_limit);
 }
 
 void RunningScriptRunner::stop() {
@@ -395,6 +397,7 @@ void RunningScriptRunner::stop() {
   loop_->post([this] { begin_stop(); });
   thread_.join();
   stop_deadline_.reset();
+  notifies_.clear();
   jobs_.clear();
 }
 

@@ -3,14 +3,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/run/vrrp_config.h"
+#include "engine/status/snapshot.h"
 
 namespace vipkeeper::run {
 
 struct ScriptRunnerOptions {
-  // After each run of a check script, on the runner's thread; must not block.
+  // After each run of a check script, and when there is no such script or user, on the runner's thread; must not block.
   std::function<void(ScriptResult)> on_result = {};
   // Where the state word of instance `vips` is written, without a newline; empty: nowhere.
   std::string state_file = {};
@@ -29,8 +31,11 @@ class ScriptRunner {
 
   // Writes the state file and runs the instance's notify scripts: first the one of the state, then the general one with
   // `INSTANCE name STATE priority` appended. One at a time for an instance, in the order of the events; instances do
-  // not wait for each other.
+  // not wait for each other. Of the events that come while one is told only the last is told after it.
   virtual void notify(NotifyEvent event) = 0;
+
+  // Scripts that this host cannot start now, or that may not be run, for as long as it is so. Never waits.
+  [[nodiscard]] virtual std::vector<status::Problem> problems() const = 0;
 
   // Check scripts are ended, notify scripts of events already given still run (for at most two seconds more).
   virtual void stop() = 0;

@@ -21,8 +21,6 @@
 #include "engine/run/vrrp_loop.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <sys/mman.h>
 
 #include <atomic>
 #include <cerrno>
@@ -41,6 +39,7 @@
 #include "engine/router/station.h"
 #include "engine/run/heartbeat.h"
 #include "engine/run/host_worker.h"
+#include "engine/run/realtime.h"
 #include "engine/run/router_status.h"
 #include "engine/run/vrrp_log.h"
 #include "engine/run/vrrp_sockets.h"
@@ -137,7 +136,6 @@ class RunningVrrpLoop final : public VrrpLoop {
 
  private:
   void run();
-  void become_realtime() const;
   void take_configuration();
   void host_done(HostWorker::Done done);
   void carry_out();
@@ -210,26 +208,13 @@ Result<void> RunningVrrpLoop::begin() {
 
 void RunningVrrpLoop::run() {
   pthread_setname_np(pthread_self(), "vrrp");
-  become_realtime();
   loop_->run();
-}
-
-void RunningVrrpLoop::become_realtime() const {
-  if (options_.lock_memory && ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-    log_warning(std::string("cannot lock memory: ") + std::strerror(errno) + "; add IPC_LOCK to the capabilities");
-  }
-  if (options_.realtime_priority <= 0) return;
-  sched_param parameters{};
-  parameters.sched_priority = options_.realtime_priority;
-  if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameters) != 0) {
-    log_warning(std::string("no real-time scheduling for VRRP: ") + std::strerror(errno) +
-                "; add SYS_NICE to the capabilities");
-  }
 }
 
 void RunningVrrpLoop::take_configuration() {
   auto taken = queue_.take();
   if (!taken || ends_at_) return;
+  if (!options_.dry_run) become_realtime(taken->second->globals.realtime_priority, taken->second->globals.lock_memory);
   station_.configure(loop_->now(), *taken->second);
   carry_out();
   count(counters_.configurations);

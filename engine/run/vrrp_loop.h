@@ -25,8 +25,6 @@ struct VrrpLoopOptions {
   std::function<void(std::span<const OwnedAddress>)> claim = {}, release = {};
   // Called on the VRRP thread: must not block. May be empty.
   std::function<void(NotifyEvent)> on_transition = {};
-  int realtime_priority = 0;  // 1..99: SCHED_RR for the VRRP thread where the kernel permits; 0: none
-  bool lock_memory = false;   // mlockall: the process is never paged out
 };
 
 // The VRRP side of a host: virtual routers, their sockets, timers, addresses and announcements, on one thread that

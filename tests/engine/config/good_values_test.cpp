@@ -120,8 +120,10 @@ constexpr GoodRow<ConfigDelta> global_rows[] = {
      }},
     {"router_id LVS_DEVEL", [](const G& g) { return g.globals.router_id == "LVS_DEVEL"; }},
     {"script_user root", [](const G& g) { return g.globals.script_user == "root"; }},
-    {"script_user nobody nogroup", [](const G& g) { return g.globals.script_user == "nobody"; }},
+    {"script_user nobody nogroup", [](const G& g) { return g.globals.script_user == "nobody nogroup"; }},
     {"enable_script_security", [](const G& g) { return g.globals.enable_script_security; }},
+    {"vrrp_rt_priority 50", [](const G& g) { return g.globals.realtime_priority == 50 && !g.globals.lock_memory; }},
+    {"vrrp_no_swap", [](const G& g) { return g.globals.lock_memory && g.globals.realtime_priority == 0; }},
     {"vrrp_garp_master_repeat 2", [](const G& g) { return g.instances[0]->announce.repeat == 2; }},
     {"vrrp_garp_master_delay 10", [](const G& g) { return g.instances[0]->announce.delay == 10s; }},
     {"vrrp_garp_master_refresh 60", [](const G& g) { return g.instances[0]->announce.refresh == 60s; }},
@@ -143,6 +145,31 @@ TEST_CASE("each global_defs keyword reaches the instances that do not say otherw
     require_silent(text);
     CAPTURE(text);
     CHECK(row.means(parse_good(text)));
+  }
+}
+
+TEST_CASE("a word of global_defs that changes nothing here is one warning that says why", "[config][global_defs]") {
+  for (const char* word :
+       {"checker_rt_priority 20", "vrrp_rlimit_rttime 10000", "rlimit_rttime 10000", "checker_no_swap",
+        "vrrp_priority -20", "vrrp_cpu_affinity 1 2", "process_names", "vrrp_netlink_cmd_rcv_bufs 1000000",
+        "vrrp_rx_bufs_policy MTU", "umask 022", "use_pid_dir", "snmp_socket unix:/x", "dbus_service_name x",
+        "max_auto_priority", "max_auto_priority 50", "min_auto_priority_delay 1000", "rs_init_notifies"}) {
+    const auto problems = check_text("test.conf", instance_with("", "global_defs {\n " + std::string(word) + "\n}\n"));
+    CAPTURE(word, lines_of(problems));
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].severity == Severity::warning);
+    CHECK(problems[0].where.line == 2);
+    const std::string name = std::string(word).substr(0, std::string(word).find(' '));
+    CHECK_THAT(problems[0].message, Catch::StartsWith("'" + name + "' has no effect: "));
+  }
+}
+
+TEST_CASE("a priority that no thread can have is a warning, and none is used", "[config][global_defs]") {
+  for (const char* word : {"vrrp_rt_priority 0", "vrrp_rt_priority 100", "vrrp_rt_priority high", "vrrp_rt_priority"}) {
+    const std::string text = instance_with("", "global_defs {\n " + std::string(word) + "\n}\n");
+    CAPTURE(word);
+    CHECK(check_text("test.conf", text).size() == 1);
+    CHECK(parse_good(text).globals.realtime_priority == 0);
   }
 }
 
@@ -175,7 +202,8 @@ constexpr GoodRow<VrrpScript> script_rows[] = {
     {"rise 2", [](const S& s) { return s.rise == 2; }},
     {"fall 10", [](const S& s) { return s.fall == 10; }},
     {"init_fail", [](const S& s) { return s.init_fail; }},
-    {"user nobody nogroup", [](const S& s) { return s.user == "nobody"; }},
+    {"user nobody", [](const S& s) { return s.user == "nobody"; }},
+    {"user nobody nogroup", [](const S& s) { return s.user == "nobody nogroup"; }},
     {"script \"/usr/bin/timeout 2 /bin/x # no comment\"",
      [](const S& s) { return s.command == "/usr/bin/timeout 2 /bin/x # no comment"; }},
     {"script killall -0 haproxy", [](const S& s) { return s.command == "killall -0 haproxy"; }},

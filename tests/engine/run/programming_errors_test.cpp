@@ -137,7 +137,7 @@ TEST_CASE("the record lets go of a service when its deletion was acknowledged, n
           "[programming][record][lists]") {
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
-  Bench bench(record->get());
+  Bench bench(record.get());
   const auto web = service_key(server(80).key);
   bench.apply({server(80), server(81)});
   // It shall go, and the kernel does not let it.
@@ -151,30 +151,30 @@ TEST_CASE("the record lets go of a service when its deletion was acknowledged, n
     bench.programmer->resync();
     bench.pass(40s);
     REQUIRE(bench.kernel.table.contains(web));
-    CHECK((*record)->services().contains(web));
+    CHECK(record->services().contains(web));
   }
   bench.kernel.refuse = nullptr;
   bench.pass(40s);
   CHECK_FALSE(bench.kernel.table.contains(web));
-  CHECK((*record)->services() == std::set{service_key(server(81).key)});
+  CHECK(record->services() == std::set{service_key(server(81).key)});
 }
 
 TEST_CASE("what an earlier run left is deleted though no list has it", "[programming][record][lists]") {
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
-  REQUIRE((*record)->claim(std::vector{service_key(server(80).key), service_key(server(81).key)}));
-  Bench bench(record->get());
+  record->claim(std::vector{service_key(server(80).key), service_key(server(81).key)});
+  Bench bench(record.get());
   bench.kernel.table = {{service_key(server(80).key), desired_entry(server(80))},
                         {service_key(server(81).key), desired_entry(server(81))}};
   bench.kernel.unlisted = [](const ipvs::ServiceKey&) { return true; };
   bench.apply({server(82)}, false);
   bench.pass(1h);
   CHECK(bench.kernel.table.size() == 3);
-  CHECK((*record)->services().size() == 3);
+  CHECK(record->services().size() == 3);
   bench.apply({server(80)}, true);
   CHECK(bench.kernel.table.size() == 2);
   CHECK_FALSE(bench.kernel.table.contains(service_key(server(81).key)));
-  CHECK((*record)->services() == std::set{service_key(server(80).key), service_key(server(82).key)});
+  CHECK(record->services() == std::set{service_key(server(80).key), service_key(server(82).key)});
 }
 
 TEST_CASE("an audit takes no service for changed because a list leaves it out", "[programming][audit][lists]") {

@@ -87,11 +87,11 @@ TEST_CASE("what is applied comes to be in the kernel, and goes at the end", "[pr
   SharedKernel kernel;
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
-  auto loop = start(kernel, record->get());
+  auto loop = start(kernel, record.get());
   CHECK_FALSE(loop->settled());
   loop->apply(delta_of({server(80, 2), server(81, 2)}), true);
   CHECK(kernel.wait_for({server(80, 2), server(81, 2)}));
-  CHECK((*record)->services().size() == 2);
+  CHECK(record->services().size() == 2);
   const auto status = loop->status();  // waits for the turn, so what that turn published is there
   REQUIRE(status->size() == 2);
   CHECK(loop->settled());
@@ -99,7 +99,7 @@ TEST_CASE("what is applied comes to be in the kernel, and goes at the end", "[pr
   CHECK(loop->problems().empty());
   loop->stop();
   CHECK(kernel.wait_for({}));
-  CHECK((*record)->services().empty());
+  CHECK(record->services().empty());
   CHECK(loop->status()->size() == 2);
   loop->stop();
 }
@@ -139,12 +139,12 @@ TEST_CASE("an end before anything was applied deletes what an earlier run left",
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
   {
-    auto loop = start(kernel, record->get());
+    auto loop = start(kernel, record.get());
     loop->apply(delta_of({server(80)}), true);
     REQUIRE(kernel.wait_for({server(80)}));
     loop->stop(false);
   }
-  start(kernel, record->get())->stop();
+  start(kernel, record.get())->stop();
   CHECK(kernel.wait_for({}));
 }
 

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/engine/run/programming_bench.h"
 #include "tests/support/temporary_directory.h"
@@ -103,7 +105,7 @@ TEST_CASE("kill -9 at any command and a restart end at the desired table, foreig
     tests::TemporaryDirectory directory;
     {
       auto record = Ownership::open(directory.path);
-      Bench bench(record->get());
+      Bench bench(record.get());
       bench.kernel.table[foreign] = foreign_entry;
       // From this command on nothing reaches the kernel: the process is dead.
       bench.kernel.refuse = [&](const ipvs::Operation&) -> std::optional<FakeKernel::Refusal> {
@@ -120,7 +122,7 @@ TEST_CASE("kill -9 at any command and a restart end at the desired table, foreig
       const ipvs::Table left = bench.kernel.table;
       auto next_record = Ownership::open(directory.path);
       REQUIRE(next_record);
-      Bench next(next_record->get());
+      Bench next(next_record.get());
       next.kernel.table = left;
       next.apply({after[0]}, false);  // what it learns first: not everything yet
       for (const auto& [key, entry] : left) REQUIRE(next.kernel.table.contains(key));
@@ -131,7 +133,7 @@ TEST_CASE("kill -9 at any command and a restart end at the desired table, foreig
       REQUIRE(next.programmer->settled());
       std::set<ipvs::ServiceKey> own;
       for (const auto& server : after) own.insert(service_key(server.key));
-      REQUIRE(Ownership::open_read_only(directory.path)->get()->services() == own);
+      REQUIRE(Ownership::open_read_only(directory.path)->services() == own);
     }
   }
 }
@@ -139,8 +141,8 @@ TEST_CASE("kill -9 at any command and a restart end at the desired table, foreig
 TEST_CASE("what an earlier run left stays until everything desired was told", "[programming][adoption]") {
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
-  REQUIRE((*record)->claim(std::vector{service_key(server(80).key), service_key(server(81).key)}));
-  Bench bench(record->get());
+  record->claim(std::vector{service_key(server(80).key), service_key(server(81).key)});
+  Bench bench(record.get());
   bench.kernel.table = {{service_key(server(80).key), desired_entry(server(80))},
                         {service_key(server(81).key), desired_entry(server(81))}};
   bench.apply({server(80)}, false);
@@ -150,7 +152,7 @@ TEST_CASE("what an earlier run left stays until everything desired was told", "[
   CHECK(bench.said("adopted from an earlier run: 2"));
   bench.apply({}, true);
   CHECK(bench.commands() == Commands{"delete virtual service tcp 192.0.2.10:81"});
-  CHECK((*record)->services() == std::set{service_key(server(80).key)});
+  CHECK(record->services() == std::set{service_key(server(80).key)});
 }
 
 TEST_CASE("a desired service that is in the kernel without a record is adopted, and said so",
@@ -170,12 +172,12 @@ TEST_CASE("a desired service that is in the kernel without a record is adopted, 
 TEST_CASE("a removed virtual server is deleted and its record released", "[programming]") {
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
-  Bench bench(record->get());
+  Bench bench(record.get());
   bench.apply({server(80), server(81)});
   bench.commands();
   bench.remove(server(80));
   CHECK(bench.commands() == Commands{"delete virtual service tcp 192.0.2.10:80"});
-  CHECK((*record)->services() == std::set{service_key(server(81).key)});
+  CHECK(record->services() == std::set{service_key(server(81).key)});
   bench.remove(server(82));
   CHECK(bench.commands().empty());
 }
@@ -478,6 +480,27 @@ TEST_CASE("a switch that the kernel lacks is said once, stands in the status, an
   CHECK(bench.problems().empty());
 }
 
+TEST_CASE("a record that cannot be written holds up no service and is written when it can be",
+          "[programming][record]") {
+  tests::TemporaryDirectory directory;
+  const std::string run_dir = directory.path + "/run";
+  std::ofstream(run_dir) << "in the way";
+  Bench bench;
+  const auto record = Ownership::open(run_dir, [&bench] { return bench.now; });
+  bench.ownership = record.get();
+  bench.restart();
+  bench.apply({server(80), server(81)});
+  bench.pass(1h);
+  CHECK(bench.entry(server(80)).destinations.size() == 1);
+  CHECK(bench.programmer->settled());
+  CHECK(record->problems().size() == 1);
+
+  std::filesystem::remove(run_dir);
+  bench.pass(60s);
+  CHECK(record->problems().empty());
+  CHECK(Ownership::open_read_only(run_dir)->services().size() == 2);
+}
+
 TEST_CASE("resync reads the table at once", "[programming][audit]") {
   Bench bench;
   bench.apply({server(80, 2)});
@@ -492,15 +515,15 @@ TEST_CASE("resync reads the table at once", "[programming][audit]") {
 TEST_CASE("at the end own services go, adopted ones too, and foreign ones stay", "[programming][shutdown]") {
   tests::TemporaryDirectory directory;
   auto record = Ownership::open(directory.path);
-  REQUIRE((*record)->claim(std::vector{service_key(server(82).key)}));
-  Bench bench(record->get());
+  record->claim(std::vector{service_key(server(82).key)});
+  Bench bench(record.get());
   bench.kernel.table[service_key(server(82).key)] = desired_entry(server(82));
   bench.kernel.table[service_key(server(99).key)] = desired_entry(server(99));
   bench.apply({server(80), server(81)}, false);
   bench.programmer->remove_all(bench.now);
   CHECK(bench.kernel.table.size() == 1);
   CHECK(bench.kernel.table.contains(service_key(server(99).key)));
-  CHECK((*record)->services().empty());
+  CHECK(record->services().empty());
 }
 
 TEST_CASE("direct routing and tunnels keep the virtual service's port", "[programming][translation]") {

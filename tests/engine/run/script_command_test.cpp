@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 using vipkeeper::run::build_arguments;
+using vipkeeper::run::programs_of;
 using Words = std::vector<std::string>;
 
 TEST_CASE("a plain command is split into its words", "[run][script]") {
@@ -39,6 +40,26 @@ TEST_CASE("further arguments reach a command unharmed, with a shell and without"
   CHECK(build_arguments("/bin/notify x", more) == Words{"/bin/notify", "x", "INSTANCE", "a b", "MASTER", "100"});
   CHECK(build_arguments("a | b", more) ==
         Words{"/bin/sh", "-c", "a | b \"$@\"", "sh", "INSTANCE", "a b", "MASTER", "100"});
+}
+
+TEST_CASE("the programs that a command names are known, a shell's too", "[run][script]") {
+  struct Row {
+    const char* command;
+    Words programs;
+  };
+  const Row rows[] = {
+      {"", {}},
+      {"killall -0 haproxy", {"killall"}},
+      {"/bin/a /bin/b", {"/bin/a"}},
+      {"/bin/a | /bin/b; /bin/c && \"/bin/d\" x || ! /bin/e", {"/bin/a", "/bin/b", "/bin/c", "/bin/d", "/bin/e"}},
+      {"KEY=value /bin/a > /tmp/x", {"/bin/a"}},
+      {"if /bin/a; then exec /bin/b; fi", {"/bin/a", "/bin/b", "fi"}},
+      {"(/bin/a `/bin/b`) & /bin/c", {"/bin/a", "/bin/b", "/bin/c"}},
+  };
+  for (const auto& row : rows) {
+    INFO(row.command);
+    CHECK(programs_of(row.command) == row.programs);
+  }
 }
 
 TEST_CASE("an empty command is none", "[run][script]") {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +124,35 @@ NotifyEvent event(const std::string& instance, const std::string& state, config:
   return {config, state, 100};
 }
 
+// As long as it lives this process opens no more descriptors, so it starts no child either.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+std::vector<status::Problem> wait_for_problem(const ScriptRunner& runner) {
+  const auto deadline = Clock::now() + 20s;
+  while (runner.problems().empty() && Clock::now() < deadline) std::this_thread::yield();
+  return runner.problems();
+}
+
+// Until the runner has taken in the events given so far: those of another instance are behind them.
+void wait_until_taken(ScriptRunner& runner, const Directory& directory) {
+  const auto any = directory.script("taken", "echo taken > " + directory.file("is-taken"));
+  runner.notify(event("another", "MASTER", {.any = any, .master = {}, .backup = {}, .fault = {}, .stop = {}}));
+  CHECK(wait_for_content(directory.file("is-taken"), "taken\n") == "taken\n");
+}
+
 std::size_t thread_count() {
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) ++count;
@@ -178,6 +208,83 @@ TEST_CASE("a check script that cannot be run is a failure that names it", "[run]
     CHECK_FALSE(result.success);
     CHECK(result.detail == row.named);
   }
+}
+
+TEST_CASE("a script without a line that names its interpreter is run by a shell, with its arguments", "[run][script]") {
+  struct Row {
+    const char* content;
+    const char* arguments;
+    bool success;
+  };
+  const Row rows[] = {{"# from a guide\n\nexit 0\n", "", true},
+                      {"exit 3\n", "", false},
+                      {"[ \"$1\" = \"a b\" ] && [ $# = 2 ]\n", " 'a b' c", true},
+                      {"", "", true}};
+  for (const auto& row : rows) {
+    INFO(row.content);
+    const Directory directory;
+    std::ofstream(directory.file("chk.sh")) << row.content;
+    std::filesystem::permissions(directory.file("chk.sh"), std::filesystem::perms::owner_all);
+    Results results;
+    const auto runner = runner_into(results);
+    runner->apply(tracking(script(directory.file("chk.sh") + row.arguments)));
+    CHECK(results.next().success == row.success);
+  }
+}
+
+TEST_CASE("that this host can start no process is no result of a check, and a problem for as long as it is so",
+          "[run][script][shortage]") {
+  Results results;
+  const auto runner = runner_into(results);
+  runner->apply(tracking(script("/bin/true")));
+  CHECK(results.next().success);
+  {
+    const NoDescriptors none;
+    runner->apply(tracking(script("true")));
+    const auto problems = wait_for_problem(*runner);
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].object == "vrrp_script chk");
+    CHECK_THAT(problems[0].message, Catch::Contains("Too many open files") && Catch::Contains("last result stands"));
+  }
+  CHECK(results.next().success);
+  CHECK(runner->problems().empty());
+}
+
+TEST_CASE("the user of a script is not taken for missing while it cannot be looked up", "[run][script][shortage]") {
+  Results results;
+  const auto runner = runner_into(results);
+  runner->apply(tracking(script("/bin/true")));
+  CHECK(results.next().success);
+  const auto check = script("true");
+  check->user = "no-such-user";
+  {
+    const NoDescriptors none;
+    runner->apply(tracking(check));
+    CHECK(wait_for_problem(*runner).size() == 1);
+  }
+  CHECK_FALSE(results.next().success);
+}
+
+TEST_CASE("with enable_script_security root runs nothing that others could replace", "[run][script][security]") {
+  Results results;
+  const Directory directory;
+  const auto mark = directory.file("mark");
+  const auto check = script(directory.script("chk", "echo run > " + mark));
+  std::filesystem::permissions(directory.file(""), std::filesystem::perms::all);
+  check->user = "root";
+  auto config = std::make_shared<VrrpConfig>(*tracking(check));
+  config->globals.enable_script_security = true;
+  const auto runner = runner_into(results);
+  runner->apply(config);
+  const auto problems = wait_for_problem(*runner);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].object == "vrrp_script chk");
+  CHECK_THAT(problems[0].message, Catch::Contains("is not run") && Catch::Contains("enable_script_security"));
+  // No result: the next is that of the script that takes its place.
+  runner->apply(tracking(script("/bin/true")));
+  CHECK(results.next().success);
+  CHECK(runner->problems().empty());
+  CHECK(content(mark).empty());
 }
 
 TEST_CASE("a check script runs again each interval", "[run][script]") {
@@ -260,6 +367,67 @@ TEST_CASE("notify scripts run one after the other: the state's own, then the gen
   runner->notify(event("VI 1", "BACKUP", scripts));
   const std::string expected = "master\nINSTANCE VI 1 MASTER 100\nINSTANCE VI 1 BACKUP 100\n";
   CHECK(wait_for_content(log, expected) == expected);
+}
+
+TEST_CASE("of the states that come while a notify script runs only the last is told, and it is",
+          "[run][script][notify]") {
+  const Directory directory;
+  const auto log = directory.file("log");
+  const auto gate = directory.file("gate");
+  const auto any =
+      directory.script("any", "echo \"$3\" >> " + log + "; while [ ! -e " + gate + " ]; do sleep 0.01; done");
+  const auto runner = ScriptRunner::create({});
+  const config::NotifyScripts scripts{.any = any, .master = {}, .backup = {}, .fault = {}, .stop = {}};
+  runner->notify(event("vips", "MASTER", scripts));
+  CHECK(wait_for_content(log, "MASTER\n") == "MASTER\n");
+  for (int i = 0; i < 1000; ++i) runner->notify(event("vips", i % 2 == 0 ? "BACKUP" : "MASTER", scripts));
+  runner->notify(event("vips", "FAULT", scripts));
+  wait_until_taken(*runner, directory);
+  std::ofstream(gate).flush();
+  CHECK(wait_for_content(log, "MASTER\nFAULT\n") == "MASTER\nFAULT\n");
+  runner->notify(event("vips", "STOP", scripts));
+  runner->stop();
+  CHECK(content(log) == "MASTER\nFAULT\nSTOP\n");
+}
+
+TEST_CASE("a state that has passed is not told because the one after it has no script", "[run][script][notify]") {
+  const Directory directory;
+  const auto log = directory.file("log");
+  const auto gate = directory.file("gate");
+  const auto master =
+      directory.script("master", "echo MASTER >> " + log + "; while [ ! -e " + gate + " ]; do sleep 0.01; done");
+  const auto runner = ScriptRunner::create({});
+  const config::NotifyScripts scripts{.any = {}, .master = master, .backup = {}, .fault = {}, .stop = {}};
+  for (const char* state : {"MASTER", "BACKUP", "MASTER", "BACKUP"}) {
+    runner->notify(event("vips", state, scripts));
+    CHECK(wait_for_content(log, "MASTER\n") == "MASTER\n");
+  }
+  wait_until_taken(*runner, directory);
+  std::ofstream(gate).flush();
+  runner->stop();
+  CHECK(content(log) == "MASTER\n");
+}
+
+TEST_CASE("a state that could not be told for want of a process is told when there is one", "[run][script][notify]") {
+  const Directory directory;
+  const auto log = directory.file("log");
+  const auto any = directory.script("any", "echo \"$3\" >> " + log);
+  const auto runner = ScriptRunner::create({});
+  const config::NotifyScripts scripts{.any = any, .master = {}, .backup = {}, .fault = {}, .stop = {}};
+  runner->notify(event("vips", "INIT", scripts));
+  CHECK(wait_for_content(log, "INIT\n") == "INIT\n");
+  {
+    const NoDescriptors none;
+    runner->notify(event("vips", "MASTER", scripts));
+    const auto problems = wait_for_problem(*runner);
+    REQUIRE(problems.size() == 1);
+    CHECK_THAT(problems[0].object, Catch::Contains(any) && Catch::Contains("vips"));
+    runner->notify(event("vips", "BACKUP", scripts));
+  }
+  CHECK(wait_for_content(log, "INIT\nBACKUP\n") == "INIT\nBACKUP\n");
+  runner->stop();
+  CHECK(content(log) == "INIT\nBACKUP\n");
+  CHECK(runner->problems().empty());
 }
 
 TEST_CASE("a notify script that hangs does not hold another instance's", "[run][script][notify]") {
