@@ -112,7 +112,7 @@ void RunningRouter::reconfigure(std::shared_ptr<const config::VrrpInstance> conf
   }
   expectation_ = {.version = config_->version,
                   .vrid = config_->vrid,
-                  .multicast = config_->unicast_peers.empty(),
+                  .multicast = !config_->unicast,
                   .checksum_without_pseudo_header = config_->v3_checksum_as_v2,
                   .interval = config_->advert_interval,
                   .auth_password = config_->auth_password,
@@ -220,7 +220,7 @@ std::optional<IpAddress> RunningRouter::find_source(int link_index) const {
 }
 
 void RunningRouter::open_socket() {
-  const IpAddress local = config_->unicast_peers.empty() ? config_->multicast_group : *source_;
+  const IpAddress local = config_->unicast ? *source_ : config_->multicast_group;
   if (socket_ && socket_key_ == std::pair(link_index_, local)) return;
   close_socket();
   auto shared = edge_.sockets->share(config_->interface, link_index_, local);

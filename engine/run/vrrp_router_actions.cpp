@@ -42,7 +42,7 @@ void RunningRouter::perform(const vrrp::SendAdvertisement& action) {
     if (sent.error().code == ErrorCode::not_found) return;  // the interface's change has a line of its own
     limited_warning("send", "(" + config_->name + ") " + sent.error().message + " on " + config_->interface);
   };
-  if (config_->unicast_peers.empty()) {
+  if (!config_->unicast) {
     send(config_->multicast_group);
   } else {
     for (const auto& peer : config_->unicast_peers) {
@@ -85,7 +85,7 @@ void RunningRouter::perform(const vrrp::EnterState& action) {
   if (action.to == vrrp::State::fault && !own_fault_.empty()) log_warning("(" + config_->name + ") " + own_fault_);
   // After a fault the unicast peers' neighbour entries for us may be stale, and they would not hear us.
   const auto link = edge_.network->links.find(link_index_);
-  if (action.from == vrrp::State::fault && !config_->unicast_peers.empty() && source_ &&
+  if (action.from == vrrp::State::fault && config_->unicast && source_ &&
       link != edge_.network->links.end()) {
     (void)edge_.announcer->announce(link->second, std::span(&*source_, 1));
   }
