@@ -66,7 +66,8 @@ plan::Memory memory_of(const ObjectsFile* file, bool& usable) {
 
 // Before all others whose addresses are known; the one that VRRP would choose.
 bool is_first_in_rank(const std::optional<plan::NodePlace>& place) {
-  return place && std::ranges::none_of(place->peers, [&](const auto& peer) { return peer > place->address; });
+  return place && !place->left_out &&
+         std::ranges::none_of(place->peers, [&](const auto& peer) { return peer > place->address; });
 }
 
 }  // namespace
