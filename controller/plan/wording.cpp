@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "controller/plan/user_text.h"
+#include "engine/base/visible_text.h"
 
 namespace vipkeeper::plan {
 
@@ -11,12 +12,7 @@ std::string config_map_object(const PlanOptions& options) {
 }
 
 std::string entry_object(const PlanOptions& options, const std::string& key) {
-  std::string shown;
-  for (const char c : key) {
-    const auto byte = static_cast<unsigned char>(c);
-    shown += byte < 0x20 || byte == 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
-  }
-  return fmt::format("{} key {}", config_map_object(options), shown);
+  return fmt::format("{} key {}", config_map_object(options), visible(key));
 }
 
 std::vector<Problem> config_map_problems(const Snapshot& snapshot) {
