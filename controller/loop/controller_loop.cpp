@@ -66,7 +66,21 @@ plan::Memory memory_of(const ObjectsFile* file, bool& usable) {
 
 // Before all others whose addresses are known; the one that VRRP would choose.
 bool is_first_in_rank(const std::optional<plan::NodePlace>& place) {
-  return place && std::ranges::none_of(place->peers, [&](const auto& peer) { return peer > place->address; });
+  return place && !place->left_out &&
+         std::ranges::none_of(place->peers, [&](const auto& peer) { return peer > place->address; });
+}
+
+// A problem has a line when it comes; an object that has none any more, one when the last goes.
+void log_mended(const std::vector<objects::SourceProblem>& were, const std::vector<objects::SourceProblem>& are) {
+  const auto names = [](const std::vector<objects::SourceProblem>& problems) {
+    std::set<std::string> result;
+    for (const auto& problem : problems) result.insert(problem.object);
+    return result;
+  };
+  const auto still = names(are);
+  for (const auto& object : names(were)) {
+    if (!still.contains(object)) spdlog::info("{}: all is well again", object);
+  }
 }
 
 }  // namespace
@@ -177,7 +191,8 @@ void ControllerLoop::turn(TimePoint now) {
 
 void ControllerLoop::take(objects::ObjectBatch batch) {
   const bool problems_changed = batch.problems != source_problems_;
-  source_problems_ = std::move(batch.problems);
+  const auto were = std::exchange(source_problems_, std::move(batch.problems));
+  log_mended(were, source_problems_);
   {
     const std::lock_guard lock(status_mutex_);
     status_.synced = batch.synced;

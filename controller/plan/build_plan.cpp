@@ -20,15 +20,30 @@ struct Holder {
   VipAddress address;
 };
 
-std::map<std::string, Planned> plan_entries(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces,
-                                            const Memory& memory) {
-  std::map<std::string, Planned> entries;
+// All entries claim what they claim before any is judged.
+std::map<std::string, ReadEntry> read_entries(Snapshot& snapshot, const Memory& memory) {
+  std::map<std::string, ReadEntry> entries;
+  Touched touched;
+  const auto before = snapshot.claims();
+  for (const auto& [address, keys] : before) {
+    for (const auto& key : keys) snapshot.claim(key, {}, touched);
+  }
   if (snapshot.config_map() == nullptr) return entries;
   for (const auto& [key, text] : snapshot.config_map()->data) {
     const auto good = memory.good_texts.find(key);
+    auto read = read_entry(key, text, good == memory.good_texts.end() ? nullptr : &good->second);
+    snapshot.claim(key, read.claims(), touched);
+    entries.emplace(key, std::move(read));
+  }
+  return entries;
+}
+
+std::map<std::string, Planned> plan_entries(const std::map<std::string, ReadEntry>& read, const Snapshot& snapshot,
+                                            const std::vector<HostInterface>& interfaces) {
+  std::map<std::string, Planned> entries;
+  for (const auto& [key, entry] : read) {
     Planned planned;
-    planned.judgement =
-        judge_entry(key, text, good == memory.good_texts.end() ? nullptr : &good->second, snapshot, interfaces);
+    planned.judgement = judge_entry(entry, snapshot, interfaces);
     if (planned.judgement.in_force != nullptr) {
       planned.forwarding = plan_forwarding(*planned.judgement.in_force, snapshot);
     }
@@ -56,27 +71,28 @@ LoadBalancers plan_load_balancers(const Snapshot& snapshot, const std::map<std::
 
 }  // namespace
 
-VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory) {
+VipPlan build_plan(Snapshot snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory) {
   VipPlan plan;
-  const auto entries = plan_entries(snapshot, interfaces, memory);
+  const auto read = read_entries(snapshot, memory);
+  const auto entries = plan_entries(read, snapshot, interfaces);
   std::map<IpAddress, Holder> held;
   std::map<VirtualServiceKey, std::string> winners;
   // The map is in the order of keys, so the first to name an address or a port is the one that counts.
   for (const auto& [key, planned] : entries) {
-    std::vector<Remark> clashes;
+    Remarks clashes;
     for (const auto& [service_key, service] : planned.forwarding.virtual_services) {
       const auto [winner, won] = winners.emplace(service_key, key);
       if (won) {
         plan.virtual_services.emplace(service_key, service);
       } else {
-        clashes.push_back(clash_remark(service_key, winner->second));
+        add_clash(clashes, service_key, winner->second);
       }
     }
     for (const auto& address : held_addresses(planned.judgement.in_force.get())) {
       const auto [holder, first] = held.emplace(address.prefix.address, Holder{key, address});
       if (first) continue;
       auto remark = shared_address_remark(address, holder->second.address, holder->second.key);
-      if (remark) clashes.push_back(std::move(*remark));
+      if (remark) clashes.add(remark->severity, std::move(remark->message));
     }
     const auto object = entry_object(snapshot.options(), key);
     auto problems = entry_problems(object, planned.judgement, planned.forwarding, clashes);

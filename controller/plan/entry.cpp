@@ -4,7 +4,7 @@
 // `ADDRESS: ""` or `ADDRESS: namespace/service[:METHOD]`. Where the two meet: `namespace/service:`, which
 // kube-keepalived-vip served, is a mapping to YAML as well; no field has a slash, so a mapping that has a key with one
 // and no field is the original form. A text that YAML does not take is a slip in the extended form if it begins like
-// one, else the original form.
+// one, has a directive or is more than an entry may be, or if the key is no address, which the original form needs.
 //
 // kube-keepalived-vip took the value apart with `(.*)/(.*):(.*)|(.*)/(.*)`, unanchored, and let every word pass as a
 // method that had NAT, DR or PROXY somewhere inside; keepalived then took what it did not know for NAT. What its users
@@ -140,14 +140,15 @@ bool is_original(const YamlValue& mapping) {
 }
 
 // Whether a text that YAML does not take was meant as the extended form: its first line that says something begins with
-// a brace or with one of the fields, or nearly.
+// a brace, with a directive, or with one of the fields, or nearly.
 bool begins_like_extended(std::string_view value) {
   for (std::string_view rest = value; !rest.empty();) {
     const auto end = std::min(rest.find('\n'), rest.size());
     const auto line = trimmed(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.empty() || line.starts_with('#') || line.starts_with("---")) continue;
-    return line.starts_with('{') || !nearest(trimmed(line.substr(0, line.find(':'))), extended_fields()).empty();
+    return line.starts_with('{') || line.starts_with('%') ||
+           !nearest(trimmed(line.substr(0, line.find(':'))), extended_fields()).empty();
   }
   return false;
 }
@@ -160,7 +161,8 @@ ParsedEntry parse_entry(std::string_view key, std::string_view value) {
   if (yaml && yaml->type == YamlValue::Type::mapping) {
     return is_original(*yaml) ? read_original(key, value) : read_extended_entry(key, *yaml);
   }
-  if (!yaml && begins_like_extended(value)) {
+  const bool too_much = !yaml && yaml.error().code == ErrorCode::unsupported;
+  if (!yaml && (too_much || begins_like_extended(value) || !IpAddress::parse(trimmed(key)))) {
     return std::unexpected(std::vector{fmt::format("the value is no YAML mapping: {}", yaml.error().message)});
   }
   return read_original(key, value);

@@ -31,6 +31,9 @@ namespace {
 
 using Type = YamlValue::Type;
 
+// No network is that large: a slip, which would take the host's routes to everybody else away.
+constexpr unsigned shortest_prefix = 8;
+
 constexpr auto fields = std::to_array<std::string_view>({"addresses", "interface", "services"});
 
 // The elements of a list; a single value is a list of itself.
@@ -134,7 +137,11 @@ void EntryReader::read_addresses(const YamlValue& value) {
     }
     const auto text = trimmed(elements[i]->text);
     const auto prefix = IpPrefix::parse(text);
-    if (!prefix || prefix->length == 0) {
+    if (prefix && prefix->length > 0 && prefix->length < shortest_prefix) {
+      complaints_.add(path, fmt::format("{} makes the interface the way to /{}, a part of all addresses: give the "
+                                        "subnet's own length, or none",
+                                        prefix->to_string(), prefix->length));
+    } else if (!prefix || prefix->length == 0) {
       complaints_.add(path, quoted(text) +
                                 " is not an IP address: write one like 10.0.0.50, 10.0.0.50/24 or "
                                 "\"2001:db8::50/64\", without leading zeros");

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "controller/plan/endpoints.h"
 #include "controller/plan/judge.h"
+#include "controller/plan/service_options.h"
 
 namespace vipkeeper::plan {
 
@@ -14,16 +17,27 @@ namespace {
 
 constexpr std::string_view held = "the address is held, nothing is forwarded";
 
-// One Service of one entry while it is planned.
+using PortKey = std::pair<std::uint16_t, Protocol>;
+
+// One entry while it is planned.
+struct EntryWork {
+  const std::vector<IpAddress>& addresses;
+  const Snapshot& snapshot;
+  Forwarding result = {};
+  std::set<PortKey> taken = {};                                // on all addresses
+  std::map<std::string, std::set<std::string>> left_out = {};  // ports that are taken already, by Service
+  std::string beyond = {};                                     // the first port that is one too many; empty: none
+};
+
+// One Service of it.
 struct Work {
+  EntryWork& entry;
   const ServiceReference& reference;
   const objects::Service& service;
   ServiceOptions options;
   std::vector<const objects::EndpointSlice*> slices;
-  const std::string& own_node;
-  Forwarding& result;
 
-  void remark(Severity severity, std::string message) { result.remarks.push_back({severity, std::move(message)}); }
+  void remark(Severity severity, std::string message) { entry.result.remarks.add(severity, std::move(message)); }
 };
 
 std::string port_name(const objects::ServicePort& port) {
@@ -53,14 +67,23 @@ HealthCheck check_of(const HealthCheck& check, Protocol protocol) {
 // One port on the addresses of one family. It is there without an endpoint too: the port stays the Service's, and IPVS
 // refuses (ICMP) what would else reach whatever listens on the node, or leave an entry of connection tracking behind
 // that keeps a UDP flow from being balanced later.
-void plan_port(Work& work, const objects::ServicePort& port, const std::vector<IpAddress>& addresses) {
-  if (addresses.empty()) return;
-  auto choice = choose_endpoints(work.service, port, work.slices, addresses.front().family(), work.own_node);
+void plan_port(Work& work, const objects::ServicePort& port) {
+  auto& entry = work.entry;
+  if (entry.taken.contains({port.port, port.protocol})) {
+    entry.left_out[work.reference.to_string()].insert(port_name(port));
+    return;
+  }
+  if (!entry.beyond.empty()) return;
+  if ((entry.taken.size() + 1) * entry.addresses.size() > most_pairs) {
+    entry.beyond = fmt::format("port {} of Service {}", port_name(port), work.reference.to_string());
+    return;
+  }
+  entry.taken.emplace(port.port, port.protocol);
+  auto choice =
+      choose_endpoints(work.service, port, work.slices, entry.addresses.front().family(), entry.snapshot.own_node());
   const auto method = work.options.method;
   if (method == Method::direct || method == Method::tunnel) keep_port(work, port, choice.real_servers);
-  bool taken = false;
-  bool served = false;
-  for (const auto& address : addresses) {
+  for (const auto& address : entry.addresses) {
     auto planned = std::make_shared<VirtualServicePlan>();
     planned->key = {.address = address, .port = port.port, .protocol = port.protocol};
     planned->service = work.reference.to_string();
@@ -71,19 +94,34 @@ void plan_port(Work& work, const objects::ServicePort& port, const std::vector<I
     planned->check = check_of(work.options.check, port.protocol);
     planned->real_servers = choice.real_servers;
     const auto key = planned->key;
-    const bool is_first = work.result.virtual_services.emplace(key, std::move(planned)).second;
-    (is_first ? served : taken) = true;
+    entry.result.virtual_services.emplace(key, std::move(planned));
   }
-  if (served && !choice.why_none.empty()) {
-    work.remark(Severity::warning,
-                fmt::format("port {} of Service {}: {}: the address is held, new connections to the port are refused",
-                            port_name(port), work.reference.to_string(), choice.why_none));
+  if (choice.why_none.empty()) return;
+  work.remark(Severity::warning,
+              fmt::format("port {} of Service {}: {}: the address is held, new connections to the port are refused",
+                          port_name(port), work.reference.to_string(), choice.why_none));
+}
+
+// However often a Service stands in the entry, and with however many ports that others have: one remark.
+void remark_on_left_out(EntryWork& entry) {
+  constexpr std::size_t shown = 8;
+  for (const auto& [service, ports] : entry.left_out) {
+    std::string names;
+    std::size_t count = 0;
+    for (const auto& port : ports) {
+      if (count++ < shown) names += (names.empty() ? "" : ", ") + port;
+    }
+    if (count > shown) names += fmt::format(" and {} more", count - shown);
+    entry.result.remarks.add(Severity::error,
+                             fmt::format("port{} {} of Service {} {} taken by an earlier one of the same entry: left "
+                                         "out; choose between them with ports",
+                                         count == 1 ? "" : "s", names, service, count == 1 ? "is" : "are"));
   }
-  if (!taken) return;
-  work.remark(Severity::error,
-              fmt::format("port {} of Service {} is taken by an earlier one of the same entry: left out; choose "
-                          "between them with ports",
-                          port_name(port), work.reference.to_string()));
+  if (entry.beyond.empty()) return;
+  entry.result.remarks.add(Severity::error,
+                           fmt::format("more than {} pairs of address and port: {} and what follows is left out; name "
+                                       "fewer addresses or ports, or write several entries",
+                                       most_pairs, entry.beyond));
 }
 
 // The ports that the entry asks for; what the Service does not have is remarked upon.
@@ -134,34 +172,34 @@ std::string refuse_service(const std::string& name, const ServiceReference& refe
   return {};
 }
 
-void plan_service(const std::vector<IpAddress>& addresses, const ServiceReference& reference, const Snapshot& snapshot,
-                  Forwarding& result) {
+void plan_service(EntryWork& entry, const ServiceReference& reference) {
+  const auto& snapshot = entry.snapshot;
   const std::string name = reference.to_string();
   const auto* service = snapshot.service(name);
   if (auto why = refuse_service(name, reference, service, snapshot.options()); !why.empty()) {
-    result.remarks.push_back({Severity::error, std::move(why)});
+    entry.result.remarks.add(Severity::error, std::move(why));
     return;
   }
-  Work work{.reference = reference,
+  Work work{.entry = entry,
+            .reference = reference,
             .service = *service,
             .options = service_options(reference, *service),
-            .slices = snapshot.slices(name),
-            .own_node = snapshot.own_node(),
-            .result = result};
-  for (auto& remark : work.options.remarks) result.remarks.push_back(std::move(remark));
+            .slices = snapshot.slices(name)};
+  entry.result.remarks.add(work.options.remarks);
   if (!settle_method(work, snapshot.options())) return;
-  for (const auto* port : selected_ports(work)) plan_port(work, *port, addresses);
+  for (const auto* port : selected_ports(work)) plan_port(work, *port);
 }
 
 }  // namespace
 
 Forwarding plan_forwarding(const Entry& entry, const Snapshot& snapshot) {
-  Forwarding result;
   std::vector<IpAddress> addresses;
   for (const auto& held_address : held_addresses(&entry)) addresses.push_back(held_address.prefix.address);
-  if (addresses.empty()) return result;
-  for (const auto& reference : entry.services) plan_service(addresses, reference, snapshot, result);
-  return result;
+  if (addresses.empty()) return {};
+  EntryWork work{.addresses = addresses, .snapshot = snapshot};
+  for (const auto& reference : entry.services) plan_service(work, reference);
+  remark_on_left_out(work);
+  return std::move(work.result);
 }
 
 }  // namespace vipkeeper::plan

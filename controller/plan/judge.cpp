@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/plan/address_rules.h"
+#include "controller/plan/user_text.h"
 
 namespace vipkeeper::plan {
 
@@ -12,90 +13,133 @@ namespace {
 
 bool is_held(const IpPrefix& prefix) { return prefix.address.is_v4(); }
 
-// Why the entry cannot be taken, by rules that no object changes: one line an address.
-std::vector<std::string> refuse_always(const Entry& entry, const PlanOptions& options,
-                                       const std::vector<HostInterface>& interfaces) {
-  std::vector<std::string> result;
+// Why a text cannot be taken, up to a number that a person reads.
+class Refusals {
+ public:
+  void add(const IpAddress& address, const std::string& why) {
+    if (why.empty()) return;
+    if (list_.size() < Remarks::most)
+      list_.push_back(fmt::format("{} {}: use another address", address.to_string(), why));
+  }
+  [[nodiscard]] bool any() const { return !list_.empty(); }
+  [[nodiscard]] const std::vector<std::string>& list() const { return list_; }
+
+ private:
+  std::vector<std::string> list_;
+};
+
+// By rules that no object changes.
+Refusals refuse_always(const Entry& entry, const PlanOptions& options, const std::vector<HostInterface>& interfaces) {
+  Refusals result;
   for (const auto& prefix : entry.addresses) {
     auto why = refuse_address(prefix.address, options, interfaces);
-    if (why.empty()) why = refuse_prefix(prefix);
-    if (!why.empty()) result.push_back(fmt::format("{} {}: use another address", prefix.address.to_string(), why));
+    result.add(prefix.address, why.empty() ? refuse_prefix(prefix) : why);
   }
   return result;
 }
 
-std::vector<std::string> refuse_used(const Entry& entry, const Snapshot& snapshot) {
-  std::vector<std::string> result;
+Refusals refuse_used(const Entry& entry, const Snapshot& snapshot) {
+  Refusals result;
+  for (const auto& prefix : entry.addresses) result.add(prefix.address, refuse_used_address(prefix.address, snapshot));
+  return result;
+}
+
+// Of many addresses the first are enough to know which are meant.
+std::string shortened(const std::vector<IpAddress>& addresses) {
+  constexpr std::size_t shown = 8;
+  std::string text;
+  for (std::size_t i = 0; i < addresses.size() && i < shown; ++i) {
+    text += (i == 0 ? "" : ", ") + addresses[i].to_string();
+  }
+  return addresses.size() <= shown ? text : fmt::format("{} and {} more", text, addresses.size() - shown);
+}
+
+// A kubelet tells its host's addresses, and a VIP that the host holds is one.
+void remark_on_reporters(const Entry& entry, const Snapshot& snapshot, Remarks& remarks) {
   for (const auto& prefix : entry.addresses) {
-    const auto why = refuse_used_address(prefix.address, snapshot);
-    if (!why.empty()) result.push_back(fmt::format("{} {}: use another address", prefix.address.to_string(), why));
+    const auto* reporter = snapshot.reporter_of(prefix.address);
+    if (reporter == nullptr) continue;
+    const auto& node = *snapshot.nodes().at(*reporter);
+    const auto known = snapshot.known_address(node, prefix.address.family());
+    remarks.add(Severity::warning,
+                fmt::format("{0} stands among the addresses of Node {1}, as a VIP that its host holds may: the Node is "
+                            "known by {2}; start its kubelet with --node-ip={2}, or use another address if this is "
+                            "the Node's own",
+                            prefix.address.to_string(), *reporter, known ? known->to_string() : "none"));
   }
-  return result;
-}
-
-std::shared_ptr<const Entry> usable_last_good(const std::string& key, const std::string& text,
-                                              const PlanOptions& options,
-                                              const std::vector<HostInterface>& interfaces) {
-  auto entry = parse_entry(key, text);
-  if (!entry || !refuse_always(*entry, options, interfaces).empty()) return nullptr;
-  return std::make_shared<const Entry>(std::move(*entry));
-}
-
-void name_addresses(const Entry& entry, std::vector<IpAddress>& named) {
-  for (const auto& prefix : entry.addresses) named.push_back(prefix.address);
-  std::ranges::sort(named);
-  const auto rest = std::ranges::unique(named);
-  named.erase(rest.begin(), rest.end());
 }
 
 // What of an entry in force is not as it says.
-void remark_on(const Entry& entry, const std::vector<HostInterface>& interfaces, std::vector<Remark>& remarks) {
-  for (const auto& warning : entry.warnings) remarks.push_back({Severity::warning, warning});
-  std::string left_out;
+void remark_on(const Entry& entry, const Snapshot& snapshot, const std::vector<HostInterface>& interfaces,
+               Remarks& remarks) {
+  for (const auto& warning : entry.warnings) remarks.add(Severity::warning, warning);
+  std::vector<IpAddress> left_out;
   for (const auto& prefix : entry.addresses) {
-    if (!is_held(prefix)) left_out += (left_out.empty() ? "" : ", ") + prefix.address.to_string();
+    if (!is_held(prefix)) left_out.push_back(prefix.address);
   }
   if (!left_out.empty()) {
-    remarks.push_back(
-        {Severity::error, fmt::format("IPv6 addresses are not available yet: {} left out, the rest of the "
-                                      "entry is served",
-                                      left_out)});
+    remarks.add(Severity::error, fmt::format("IPv6 addresses are not available yet: {} left out, the rest of the "
+                                             "entry is served",
+                                             shortened(left_out)));
   }
   if (is_missing(entry.interface, interfaces)) {
-    remarks.push_back({Severity::error, fmt::format("interface {} does not exist on this host: the entry's addresses "
-                                                    "cannot be held here; check the name, or make the interface",
-                                                    entry.interface)});
+    remarks.add(Severity::error, fmt::format("interface {} does not exist on this host: the entry's addresses "
+                                             "cannot be held here; check the name, or make the interface",
+                                             entry.interface));
   }
+  remark_on_reporters(entry, snapshot, remarks);
 }
 
 }  // namespace
 
-Judgement judge_entry(const std::string& key, const std::string& text, const std::string* last_good,
-                      const Snapshot& snapshot, const std::vector<HostInterface>& interfaces) {
-  Judgement judgement;
+ReadEntry read_entry(const std::string& key, const std::string& text, const std::string* last_good) {
+  ReadEntry result;
+  result.key = IpAddress::parse(trimmed(key));
   auto parsed = parse_entry(key, text);
-  std::vector<std::string> wrong;
   if (parsed) {
-    name_addresses(*parsed, judgement.named);
-    wrong = refuse_always(*parsed, snapshot.options(), interfaces);
-    if (wrong.empty()) wrong = refuse_used(*parsed, snapshot);
+    result.entry = std::make_shared<const Entry>(std::move(*parsed));
   } else {
-    wrong = parsed.error();
+    result.wrong = std::move(parsed.error());
+  }
+  if (last_good == nullptr) return result;
+  if (*last_good == text) {
+    result.last_good = result.entry;
+  } else if (auto good = parse_entry(key, *last_good)) {
+    result.last_good = std::make_shared<const Entry>(std::move(*good));
+  }
+  return result;
+}
+
+std::vector<IpAddress> ReadEntry::claims() const {
+  std::vector<IpAddress> result;
+  if (entry == nullptr && key) result.push_back(*key);
+  for (const auto* named : {&entry, &last_good}) {
+    if (*named == nullptr) continue;
+    for (const auto& prefix : (*named)->addresses) result.push_back(prefix.address);
+  }
+  return result;
+}
+
+Judgement judge_entry(const ReadEntry& read, const Snapshot& snapshot, const std::vector<HostInterface>& interfaces) {
+  Judgement judgement;
+  std::vector<std::string> wrong = read.wrong;
+  if (read.entry != nullptr) {
+    auto refusals = refuse_always(*read.entry, snapshot.options(), interfaces);
+    if (!refusals.any()) refusals = refuse_used(*read.entry, snapshot);
+    wrong = refusals.list();
   }
   if (wrong.empty()) {
     judgement.good = true;
-    judgement.in_force = std::make_shared<const Entry>(std::move(*parsed));
-  } else if (last_good != nullptr) {
-    judgement.in_force = usable_last_good(key, *last_good, snapshot.options(), interfaces);
+    judgement.in_force = read.entry;
+  } else if (read.last_good != nullptr && !refuse_always(*read.last_good, snapshot.options(), interfaces).any()) {
+    judgement.in_force = read.last_good;
   }
   for (const auto& why : wrong) {
-    judgement.remarks.push_back(
-        {Severity::error, why + (judgement.in_force != nullptr ? "; the entry's last good form stays in force"
-                                                               : "; the entry is left out")});
+    judgement.remarks.add(Severity::error,
+                          why + (judgement.in_force != nullptr ? "; the entry's last good form stays in force"
+                                                               : "; the entry is left out"));
   }
-  if (judgement.in_force == nullptr) return judgement;
-  name_addresses(*judgement.in_force, judgement.named);
-  remark_on(*judgement.in_force, interfaces, judgement.remarks);
+  if (judgement.in_force != nullptr) remark_on(*judgement.in_force, snapshot, interfaces, judgement.remarks);
   return judgement;
 }
 

@@ -17,22 +17,6 @@ constexpr std::size_t advertised_at_most = 255;
 
 using objects::Node;
 
-std::optional<IpAddress> first_v4(const std::vector<IpAddress>& addresses) {
-  const auto found = std::ranges::find_if(addresses, [](const auto& address) { return address.is_v4(); });
-  return found == addresses.end() ? std::nullopt : std::optional(*found);
-}
-
-// What every node of the cluster takes for this Node's address.
-std::optional<IpAddress> listed_address(const Node& node) {
-  const auto internal = first_v4(node.internal_addresses);
-  return internal ? internal : first_v4(node.external_addresses);
-}
-
-bool has_address(const Node& node, const IpAddress& address) {
-  return std::ranges::find(node.internal_addresses, address) != node.internal_addresses.end() ||
-         std::ranges::find(node.external_addresses, address) != node.external_addresses.end();
-}
-
 bool matches(const Node& node, const std::map<std::string, std::string>& selector) {
   return std::ranges::all_of(selector, [&](const auto& wanted) {
     const auto label = node.labels.find(wanted.first);
@@ -51,8 +35,8 @@ std::string interface_list(const std::vector<HostInterface>& interfaces) {
 // The search for one node's place: what is found on the way, and what to say about it.
 class Search {
  public:
-  Search(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, bool known_before)
-      : snapshot_(snapshot), options_(snapshot.options()), interfaces_(interfaces), known_before_(known_before) {}
+  Search(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, const std::optional<NodePlace>& before)
+      : snapshot_(snapshot), options_(snapshot.options()), interfaces_(interfaces), before_(before) {}
 
   NodePlan run() && {
     if (find_node() && find_address() && find_interface()) {
@@ -68,24 +52,28 @@ class Search {
   }
   bool give_up(const std::string& why, const std::string& remedy) {
     say(Severity::error, fmt::format("{}: {}; {}", why,
-                                     known_before_ ? "going on with what was known of it"
-                                                   : "waiting, no address is held and nothing is forwarded",
+                                     before_ ? "going on with what was known of it"
+                                             : "waiting, no address is held and nothing is forwarded",
                                      remedy));
     return false;
   }
 
   bool find_node();
-  bool find_node_by_ip();
   bool find_address();
   bool find_interface();
   void rank();
+  void leave();
+  [[nodiscard]] const std::map<std::string, std::string>& selector() const {
+    static const std::map<std::string, std::string> everything;
+    return snapshot_.own_pod() != nullptr ? snapshot_.own_pod()->node_selector : everything;
+  }
+  [[nodiscard]] std::set<IpAddress> ranked_addresses() const;
 
   const Snapshot& snapshot_;
   const PlanOptions& options_;
   const std::vector<HostInterface>& interfaces_;
-  bool known_before_;
+  const std::optional<NodePlace>& before_;
   std::string object_;
-  std::string name_;
   const Node* node_ = nullptr;
   NodePlace place_;
   NodePlan plan_;
@@ -93,20 +81,23 @@ class Search {
 
 bool Search::find_node() {
   const auto* pod = snapshot_.own_pod();
-  name_ = snapshot_.own_node_name();
-  object_ = "Node " + name_;
-  const auto found = snapshot_.nodes().find(name_);
+  object_ = "Node " + snapshot_.own_node();
+  const auto found = snapshot_.nodes().find(snapshot_.own_node());
   if (found != snapshot_.nodes().end()) {
     node_ = found->second.get();
-  } else if (!find_node_by_ip()) {
-    if (options_.node_ip) {
-      say(Severity::warning,
-          fmt::format("not among the {} Nodes seen: rank reckoned from --node-ip {}; give --node-name",
-                      snapshot_.nodes().size(), options_.node_ip->to_string()));
-    } else {
-      return give_up(fmt::format("the own Node is not among the {} seen", snapshot_.nodes().size()),
-                     "give --node-name, or --node-ip");
+  } else {
+    // By unicast the others send to those that they know, and hear no one else.
+    const bool forgotten = options_.use_unicast && !ranked_addresses().empty();
+    if (forgotten && before_) {
+      leave();
+      return false;
     }
+    if (forgotten || !options_.node_ip) {
+      return give_up(fmt::format("the own Node is not among the {} seen", snapshot_.nodes().size()),
+                     options_.node_ip ? "give --node-name" : "give --node-name, or --node-ip");
+    }
+    say(Severity::warning, fmt::format("not among the {} Nodes seen: rank reckoned from --node-ip {}; give --node-name",
+                                       snapshot_.nodes().size(), options_.node_ip->to_string()));
   }
   if (pod == nullptr && !options_.pod_name.empty()) {
     say(Severity::warning,
@@ -117,29 +108,33 @@ bool Search::find_node() {
   return true;
 }
 
-bool Search::find_node_by_ip() {
-  if (!options_.node_ip) return false;
-  for (const auto& [name, node] : snapshot_.nodes()) {
-    if (!has_address(*node, *options_.node_ip)) continue;
-    name_ = name;
-    object_ = "Node " + name;
-    node_ = node.get();
-    return true;
-  }
-  return false;
+// Its place is kept, without the addresses: those would have two holders.
+void Search::leave() {
+  say(Severity::error,
+      fmt::format(
+          "the own Node is no longer among the {} seen, and others are: by unicast they neither send to this "
+          "node nor hear it, so it gives its addresses up; restart its kubelet, which registers the Node, or end "
+          "vipkeeper here",
+          snapshot_.nodes().size()));
+  plan_.place = *before_;
+  plan_.place->left_out = true;
 }
 
 bool Search::find_address() {
-  if (options_.node_ip) {
-    place_.address = *options_.node_ip;
-    return options_.node_ip->is_v4() ||
-           give_up(fmt::format("--node-ip {} is an IPv6 address, which is not available yet",
-                               options_.node_ip->to_string()),
-                   "give an IPv4 address");
+  if (options_.node_ip && !options_.node_ip->is_v4()) {
+    return give_up(
+        fmt::format("--node-ip {} is an IPv6 address, which is not available yet", options_.node_ip->to_string()),
+        "give an IPv4 address");
   }
-  const auto listed = listed_address(*node_);
-  if (!listed) return give_up("it has neither an InternalIP nor an ExternalIP of IPv4", "give --node-ip");
-  place_.address = *listed;
+  const auto own = snapshot_.own_address();
+  if (!own) return give_up("it has neither an InternalIP nor an ExternalIP of IPv4", "give --node-ip");
+  place_.address = *own;
+  if (options_.node_ip && *own != *options_.node_ip) {
+    say(Severity::warning,
+        fmt::format("--node-ip {} is claimed by an entry of the ConfigMap: taken for a VIP that a kubelet reported as "
+                    "the Node's own, {} is used; give --node-ip the node's own address",
+                    options_.node_ip->to_string(), own->to_string()));
+  }
   return true;
 }
 
@@ -157,27 +152,33 @@ bool Search::find_interface() {
                  "give --iface, or the --node-ip that is on one of them");
 }
 
-void Search::rank() {
-  const auto* pod = snapshot_.own_pod();
-  const std::map<std::string, std::string> everything;
-  const auto& selector = pod != nullptr ? pod->node_selector : everything;
-  // The rank is by what all nodes see of each other; --node-ip is known here alone.
-  const IpAddress own = node_ != nullptr ? listed_address(*node_).value_or(place_.address) : place_.address;
-  const bool own_matches = node_ == nullptr || matches(*node_, selector);
-  std::set<IpAddress> ranked;
-  if (own_matches) ranked.insert(own);
+// Of the Nodes that share the VIPs, as every node knows them.
+std::set<IpAddress> Search::ranked_addresses() const {
+  std::set<IpAddress> result;
   for (const auto& [name, node] : snapshot_.nodes()) {
-    if (!matches(*node, selector)) continue;
-    if (const auto address = listed_address(*node)) ranked.insert(*address);
+    if (!matches(*node, selector())) continue;
+    if (const auto address = snapshot_.known_address(*node, Family::ipv4)) result.insert(*address);
   }
+  return result;
+}
+
+void Search::rank() {
+  // The rank is by what all nodes see of each other; --node-ip is known here alone.
+  const auto listed = node_ != nullptr ? snapshot_.known_address(*node_, Family::ipv4) : std::nullopt;
+  const IpAddress own = listed.value_or(place_.address);
+  const bool own_matches = node_ == nullptr || matches(*node_, selector());
+  std::set<IpAddress> ranked = ranked_addresses();
+  if (own_matches) ranked.insert(own);
   if (own_matches) {
     const auto index = static_cast<std::size_t>(std::distance(ranked.begin(), ranked.find(own)));
     place_.priority = static_cast<std::uint8_t>(std::min(first_priority + index, highest_priority));
   } else {
     place_.priority = first_priority - 1;
-    say(Severity::warning,
-        "it does not match the own Pod's nodeSelector, so it comes after all that do (priority 99); "
-        "label it or change the nodeSelector");
+    place_.left_out = options_.use_unicast && !ranked.empty();
+    say(place_.left_out ? Severity::error : Severity::warning,
+        fmt::format("it does not match the own Pod's nodeSelector, {}; label it or change the nodeSelector",
+                    place_.left_out ? "so by unicast the others neither send to it nor hear it, and it holds no address"
+                                    : "so it comes after all that do (priority 99)"));
   }
   if (ranked.size() > highest_priority - first_priority + 1) {
     say(Severity::warning,
@@ -193,12 +194,12 @@ void Search::rank() {
 
 NodePlan plan_place(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces,
                     const std::optional<NodePlace>& before) {
-  return Search(snapshot, interfaces, before.has_value()).run();
+  return Search(snapshot, interfaces, before).run();
 }
 
 std::shared_ptr<const VrrpPlan> build_vrrp(const NodePlace& place, const std::vector<VipAddress>& addresses,
                                            const PlanOptions& options, const std::vector<HostInterface>& interfaces) {
-  if (addresses.empty()) return nullptr;
+  if (addresses.empty() || place.left_out) return nullptr;
   auto vrrp = std::make_shared<VrrpPlan>();
   vrrp->interface = place.interface;
   vrrp->vrid = options.vrid;

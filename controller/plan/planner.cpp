@@ -7,10 +7,9 @@
 // The way of a change. Snapshot::apply says what it touched, in the plan's terms; from there three levels, each
 // reached only when the one before it says so:
 //
-//   judge     an entry's text: its form, its addresses          when the text changed, or somebody took or left an
-//   address forward   the virtual services of an entry                  when its Services, their endpoints or its form
-//   changed node      own place and the one Virtual Router              when Nodes, the own pod, interfaces or held
-//   addresses changed
+//   judge     an entry's form and addresses        when its text changed, or somebody took or left an address
+//   forward   the virtual services of an entry     when its Services, their endpoints or its form changed
+//   node      own place, the one Virtual Router    when Nodes, the own pod, interfaces or held addresses changed
 //
 // An endpoint's change touches one Service, so it costs the forwarding of the entries that name that Service and
 // nothing else: no other entry is looked at, neither the Virtual Router nor anybody's problems are made again. The
@@ -23,7 +22,8 @@
 //
 // Not synced, not ready. Before every kind was listed once, an object that is absent may just not have come: nothing is
 // planned. While the own node is not known the plan is not ready: entries are judged and reported, nothing is handed
-// out. Once known, a node that is lost sight of goes on in its last place.
+// out. Once known, a node that is lost sight of goes on in its last place (by unicast without a Virtual Router, since
+// the others have lost sight of it as well).
 
 #include "controller/plan/planner.h"
 
@@ -48,6 +48,15 @@ void erase_member(Map& map, const Key& key, const std::string& member) {
   if (found->second.empty()) map.erase(found);
 }
 
+// The interfaces that have an address.
+std::vector<std::string> carriers_of(const IpAddress& address, const std::vector<HostInterface>& interfaces) {
+  std::vector<std::string> result;
+  for (const auto& interface : interfaces) {
+    if (interface.prefix.address == address) result.push_back(interface.name);
+  }
+  return result;
+}
+
 // The lowest address of a range.
 IpAddress first_of(const IpPrefix& range) {
   std::array<std::byte, 16> bytes{};
@@ -69,16 +78,20 @@ PlanChange Planner::apply(std::span<const objects::ObjectChange> changes, bool s
   Touched touched = std::exchange(unsynced_, {});
   for (const auto& change : changes) snapshot_.apply(change, touched);
   synced_ = synced_ || synced;
-  if (synced_) return replan(touched, false);
+  if (synced_) return replan(std::move(touched), false);
   unsynced_ = std::move(touched);
   return {};
 }
 
 PlanChange Planner::set_interfaces(std::vector<HostInterface> interfaces) {
-  // A held VIP is an address of an interface too, so the list changes with every transition; only subnets matter.
+  // A held VIP is an address of an interface too, so the list changes with every transition; only subnets matter, and
+  // where the own address is.
   const auto were = std::exchange(interfaces_, std::move(interfaces));
   if (!synced_) return {};
-  return replan({}, subnets_of(were) != subnets_of(interfaces_), entries_with_changed_interface(were));
+  Touched touched;
+  const auto own = snapshot_.own_address();
+  touched.nodes = own && carriers_of(*own, were) != carriers_of(*own, interfaces_);
+  return replan(std::move(touched), subnets_of(were) != subnets_of(interfaces_), entries_with_changed_interface(were));
 }
 
 // Interfaces come and go with every container; those that no entry names do not matter.
@@ -92,13 +105,13 @@ std::set<std::string> Planner::entries_with_changed_interface(const std::vector<
   return result;
 }
 
-PlanChange Planner::replan(const Touched& touched, bool subnets_changed, std::set<std::string> to_judge) {
+PlanChange Planner::replan(Touched touched, bool subnets_changed, std::set<std::string> to_judge) {
   Step step;
   const bool first = !std::exchange(started_, true);
   step.addresses_changed = !to_judge.empty();
   step.judge = std::move(to_judge);
   find_dirty(touched, subnets_changed, step);
-  for (const auto& key : std::exchange(step.judge, {})) judge(key, step);
+  judge_dirty(touched, step);
   for (const auto& key : std::exchange(step.forward, {})) forward(key, step);
   if (touched.config_map || first) {
     set_problems(config_map_object(snapshot_.options()), config_map_problems(snapshot_), step);
@@ -111,24 +124,41 @@ PlanChange Planner::replan(const Touched& touched, bool subnets_changed, std::se
   return std::move(step.change);
 }
 
-void Planner::find_dirty(const Touched& touched, bool subnets_changed, Step& step) {
-  if (touched.config_map) diff_config_map(step);
-  if (subnets_changed) {
-    for (const auto& [key, state] : entries_) step.judge.insert(key);
-  }
-  for (const auto& address : touched.addresses) {
-    const auto found = entries_of_address_.find(address);
-    if (found != entries_of_address_.end()) step.judge.insert(found->second.begin(), found->second.end());
-  }
-  for (const auto& range : touched.ranges) {
-    for (auto at = entries_of_address_.lower_bound(first_of(range)); at != entries_of_address_.end(); ++at) {
-      if (!range.contains(at->first)) break;
-      step.judge.insert(at->second.begin(), at->second.end());
-    }
+// What an entry claims may make another address of a Node the one that counts, and so concern other entries; so may the
+// last good form that an entry has left behind.
+void Planner::judge_dirty(Touched& touched, Step& step) {
+  while (!step.judge.empty()) {
+    for (const auto& key : std::exchange(step.judge, {})) judge(key, touched, step);
+    add_users(touched, step);
+    touched.addresses.clear();
   }
   // Which endpoints are here is another question now.
   if (touched.own_node) {
     for (const auto& [key, state] : entries_) step.forward.insert(key);
+  }
+}
+
+// The entries that claim an address whose user may be another.
+void Planner::add_users(const Touched& touched, Step& step) const {
+  for (const auto& address : touched.addresses) {
+    const auto found = snapshot_.claims().find(address);
+    if (found != snapshot_.claims().end()) step.judge.insert(found->second.begin(), found->second.end());
+  }
+}
+
+void Planner::find_dirty(Touched& touched, bool subnets_changed, Step& step) {
+  if (touched.config_map) diff_config_map(touched, step);
+  if (subnets_changed) {
+    for (const auto& [key, state] : entries_) step.judge.insert(key);
+  }
+  add_users(touched, step);
+  touched.addresses.clear();
+  const auto& claims = snapshot_.claims();
+  for (const auto& range : touched.ranges) {
+    for (auto at = claims.lower_bound(first_of(range)); at != claims.end(); ++at) {
+      if (!range.contains(at->first)) break;
+      step.judge.insert(at->second.begin(), at->second.end());
+    }
   }
   for (const auto& service : touched.services) {
     const auto found = entries_of_service_.find(service);
@@ -136,32 +166,38 @@ void Planner::find_dirty(const Touched& touched, bool subnets_changed, Step& ste
   }
 }
 
-void Planner::diff_config_map(Step& step) {
+void Planner::diff_config_map(Touched& touched, Step& step) {
   if (snapshot_.config_map() == nullptr) return;
   const auto& data = snapshot_.config_map()->data;
   std::vector<std::string> gone;
   for (const auto& [key, state] : entries_) {
     if (!data.contains(key)) gone.push_back(key);
   }
-  for (const auto& key : gone) forget(key, step);
+  for (const auto& key : gone) forget(key, touched, step);
   std::erase_if(memory_.good_texts, [&](const auto& good) { return !data.contains(good.first); });
   for (const auto& [key, text] : data) {
     const auto [at, added] = entries_.try_emplace(key);
     if (!added && at->second.text == text) continue;
-    at->second.text = text;
+    auto& state = at->second;
+    state.text = text;
+    const auto good = memory_.good_texts.find(key);
+    state.read = read_entry(key, text, good == memory_.good_texts.end() ? nullptr : &good->second);
+    snapshot_.claim(key, state.read.claims(), touched);
     step.judge.insert(key);
   }
 }
 
-void Planner::judge(const std::string& key, Step& step) {
+void Planner::judge(const std::string& key, Touched& touched, Step& step) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;
   auto& state = found->second;
-  const auto good = memory_.good_texts.find(key);
   ++counters_.entries_judged;
-  auto judgement =
-      judge_entry(key, state.text, good == memory_.good_texts.end() ? nullptr : &good->second, snapshot_, interfaces_);
-  if (judgement.good) memory_.good_texts.insert_or_assign(key, state.text);
+  auto judgement = judge_entry(state.read, snapshot_, interfaces_);
+  if (judgement.good && state.read.last_good != state.read.entry) {
+    memory_.good_texts.insert_or_assign(key, state.text);
+    state.read.last_good = state.read.entry;
+    snapshot_.claim(key, state.read.claims(), touched);
+  }
   put_in_force(key, state, std::move(judgement), step);
 }
 
@@ -169,8 +205,6 @@ void Planner::put_in_force(const std::string& key, EntryState& state, Judgement 
   const auto was = std::exchange(state.judgement, std::move(judgement));
   const auto& now = state.judgement;
   step.problems.insert(key);
-  for (const auto& address : was.named) erase_member(entries_of_address_, address, key);
-  for (const auto& address : now.named) entries_of_address_[address].insert(key);
   if (was.in_force != nullptr && now.in_force != nullptr && *was.in_force == *now.in_force) return;
   hold(key, was.in_force.get(), now.in_force.get(), step);
   if (was.in_force != nullptr) {
@@ -190,8 +224,9 @@ void Planner::put_in_force(const std::string& key, EntryState& state, Judgement 
   step.forward.insert(key);
 }
 
-void Planner::forget(const std::string& key, Step& step) {
+void Planner::forget(const std::string& key, Touched& touched, Step& step) {
   auto& state = entries_.at(key);
+  snapshot_.claim(key, {}, touched);
   put_in_force(key, state, {}, step);
   claim(key, state, {}, step);
   set_problems(entry_object(snapshot_.options(), key), {}, step);
@@ -335,15 +370,15 @@ void Planner::emit_problems(Step& step) {
 
 std::vector<Problem> Planner::problems_of(const std::string& key) const {
   const auto& state = entries_.at(key);
-  std::vector<Remark> clashes;
+  Remarks clashes;
   for (const auto& [service_key, service] : state.forwarding.virtual_services) {
     const auto& winner = claims_.at(service_key).begin()->first;
-    if (winner != key) clashes.push_back(clash_remark(service_key, winner));
+    if (winner != key) add_clash(clashes, service_key, winner);
   }
   for (const auto& address : held_addresses(state.judgement.in_force.get())) {
     const auto& [holder, held] = *held_.at(address.prefix.address).begin();
     auto remark = holder == key ? std::nullopt : shared_address_remark(address, held, holder);
-    if (remark) clashes.push_back(std::move(*remark));
+    if (remark) clashes.add(remark->severity, std::move(remark->message));
   }
   return entry_problems(entry_object(snapshot_.options(), key), state.judgement, state.forwarding, clashes);
 }

@@ -32,8 +32,8 @@ struct PlanCounters {
   std::uint64_t virtual_routers_planned = 0;
 };
 
-// The whole plan from the whole snapshot.
-VipPlan build_plan(const Snapshot& snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory);
+// The whole plan from the whole snapshot; who claims what is made out anew, in a copy.
+VipPlan build_plan(Snapshot snapshot, const std::vector<HostInterface>& interfaces, const Memory& memory);
 
 // Keeps a plan up to date: after every step, plan() equals build_plan() of everything taken in so far, at the cost of
 // what the step touched. One thread.
@@ -57,6 +57,7 @@ class Planner {
  private:
   struct EntryState {
     std::string text;
+    ReadEntry read;
     Judgement judgement;
     Forwarding forwarding;
   };
@@ -71,13 +72,15 @@ class Planner {
     PlanChange change;
   };
 
-  PlanChange replan(const Touched& touched, bool subnets_changed, std::set<std::string> to_judge = {});
-  void find_dirty(const Touched& touched, bool subnets_changed, Step& step);
+  PlanChange replan(Touched touched, bool subnets_changed, std::set<std::string> to_judge = {});
+  void find_dirty(Touched& touched, bool subnets_changed, Step& step);
+  void judge_dirty(Touched& touched, Step& step);
+  void add_users(const Touched& touched, Step& step) const;
   [[nodiscard]] std::set<std::string> entries_with_changed_interface(const std::vector<HostInterface>& were) const;
-  void diff_config_map(Step& step);
-  void judge(const std::string& key, Step& step);
+  void diff_config_map(Touched& touched, Step& step);
+  void judge(const std::string& key, Touched& touched, Step& step);
   void put_in_force(const std::string& key, EntryState& state, Judgement judgement, Step& step);
-  void forget(const std::string& key, Step& step);
+  void forget(const std::string& key, Touched& touched, Step& step);
   void forward(const std::string& key, Step& step);
   void claim(const std::string& key, EntryState& state, Forwarding now, Step& step);
   void hold(const std::string& key, const Entry* was, const Entry* now, Step& step);
@@ -97,8 +100,7 @@ class Planner {
   Touched unsynced_;
   std::map<std::string, EntryState> entries_;
   std::unordered_map<std::string, std::set<std::string>> entries_of_service_;
-  std::map<IpAddress, std::set<std::string>> entries_of_address_;  // every address an entry names, held or not
-  std::map<IpAddress, std::map<std::string, VipAddress>> held_;    // by entry: the first by key counts
+  std::map<IpAddress, std::map<std::string, VipAddress>> held_;  // by entry: the first by key counts
   std::map<VirtualServiceKey, std::map<std::string, std::shared_ptr<const VirtualServicePlan>>> claims_;  // likewise
   std::map<std::string, std::set<std::string>> entries_of_interface_;  // those that an entry in force names
   Problems node_problems_;

@@ -24,7 +24,7 @@ YamlValue annotation_value(const ServiceOption& option, const std::string& text,
 
 // What the Service's annotations say of what the entry does not; a bad one says nothing.
 void take_annotations(const ServiceReference& reference, const objects::Service& service, ServiceSays& says,
-                      std::vector<Remark>& remarks) {
+                      Remarks& remarks) {
   const ServiceSays entry = says;
   for (const auto& [name, text] : service.annotations) {
     const auto path = fmt::format("annotation vipkeeper.io/{} of Service {}", one_line(name), reference.to_string());
@@ -40,7 +40,7 @@ void take_annotations(const ServiceReference& reference, const objects::Service&
       if (complaints.list().empty()) option->read(value, path, taken, complaints);
       if (complaints.list().empty()) says = std::move(taken);
     }
-    for (const auto& complaint : complaints.list()) remarks.push_back({Severity::warning, complaint + "; left out"});
+    for (const auto& complaint : complaints.list()) remarks.add(Severity::warning, complaint + "; left out");
   }
 }
 
@@ -49,10 +49,10 @@ void settle(const ServiceReference& reference, ServiceOptions& options) {
   const auto type = options.check.type;
   if (type != CheckType::tcp && type != CheckType::none) {
     options.check = {};
-    options.remarks.push_back(
-        {Severity::error, fmt::format("health check {} of Service {} is not available yet: TCP ports are checked by a "
-                                      "connection instead, others not at all; write tcp or none",
-                                      to_string(type), reference.to_string())});
+    options.remarks.add(Severity::error,
+                        fmt::format("health check {} of Service {} is not available yet: TCP ports are checked by a "
+                                    "connection instead, others not at all; write tcp or none",
+                                    to_string(type), reference.to_string()));
   }
 }
 

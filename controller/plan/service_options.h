@@ -7,15 +7,9 @@
 #include "controller/objects/objects.h"
 #include "controller/plan/entry.h"
 #include "controller/plan/plan.h"
+#include "controller/plan/remarks.h"
 
 namespace vipkeeper::plan {
-
-// Something to tell about an entry; the planner adds which.
-struct Remark {
-  Severity severity = Severity::warning;
-  std::string message;
-  bool operator==(const Remark&) const = default;
-};
 
 // How a Service is served: entry > annotation vipkeeper.io/OPTION > what the Service says itself > default.
 struct ServiceOptions {
@@ -24,7 +18,7 @@ struct ServiceOptions {
   std::uint32_t persistence_seconds = 0;
   Masquerade masquerade = Masquerade::automatic;
   HealthCheck check;
-  std::vector<Remark> remarks;  // annotations that were not taken, and what is not available yet
+  Remarks remarks;  // annotations that were not taken, and what is not available yet
 };
 
 ServiceOptions service_options(const ServiceReference& reference, const objects::Service& service);

@@ -58,12 +58,25 @@ std::vector<IpAddress> pods_of(const objects::Endpoints* endpoints) {
   return result;
 }
 
+// All that a Node reports, in the order of preference.
 std::vector<IpAddress> addresses_of(const objects::Node* node) {
   std::vector<IpAddress> result;
   if (node == nullptr) return result;
   result = node->internal_addresses;
   result.insert(result.end(), node->external_addresses.begin(), node->external_addresses.end());
   return result;
+}
+
+// A node is known by the first of its addresses that no entry claims, else by the first.
+template <class Claims>
+std::optional<IpAddress> first_unclaimed(const std::vector<IpAddress>& addresses, Family family, const Claims& claims) {
+  std::optional<IpAddress> first;
+  for (const auto& address : addresses) {
+    if (address.family() != family) continue;
+    if (!claims.contains(address)) return address;
+    if (!first) first = address;
+  }
+  return first;
 }
 
 }  // namespace
@@ -97,15 +110,14 @@ std::string Snapshot::own_node_name() const {
 void Snapshot::update_own_node(Touched& touched) {
   std::string name = own_node_name();
   if (options_.node_ip && !nodes_.contains(name)) {
-    const auto found = std::ranges::find_if(nodes_, [&](const auto& entry) {
-      const auto addresses = addresses_of(entry.second.get());
-      return std::ranges::find(addresses, *options_.node_ip) != addresses.end();
-    });
+    const auto found =
+        std::ranges::find_if(nodes_, [&](const auto& entry) { return identifies(*entry.second, *options_.node_ip); });
     if (found != nodes_.end()) name = found->first;
   }
   if (name == own_node_) return;
   own_node_ = std::move(name);
   touched.own_node = true;
+  if (options_.node_ip) touched.addresses.insert(*options_.node_ip);
 }
 
 void Snapshot::apply_config_map(const ObjectChange& change, Touched& touched) {
@@ -126,7 +138,7 @@ void Snapshot::apply_service(const ObjectChange& change, Touched& touched) {
   if (equal(was, now)) return;
   touched.services.insert(name);
   const Addresses none;
-  move_owner("Service " + name, was ? was->cluster_ips : none, now ? now->cluster_ips : none, touched);
+  move_owner(services_of_address_, name, was ? was->cluster_ips : none, now ? now->cluster_ips : none, touched);
 }
 
 void Snapshot::apply_slice(const ObjectChange& change, Touched& touched) {
@@ -172,7 +184,8 @@ void Snapshot::apply_node(const ObjectChange& change, Touched& touched) {
   const auto was = exchange_in(nodes_, change.key.name, now);
   if (equal(was, now)) return;
   touched.nodes = true;
-  move_owner("Node " + change.key.name, addresses_of(was.get()), addresses_of(now.get()), touched);
+  if (options_.node_ip) touched.addresses.insert(*options_.node_ip);
+  move_owner(reporters_, change.key.name, addresses_of(was.get()), addresses_of(now.get()), touched);
   const std::vector<IpPrefix> none;
   const auto& ranges_were = was ? was->pod_cidrs : none;
   const auto& ranges_are = now ? now->pod_cidrs : none;
@@ -213,9 +226,84 @@ std::vector<const EndpointSlice*> Snapshot::slices(const std::string& service) c
   return result;
 }
 
+void Snapshot::claim(const std::string& key, Addresses addresses, Touched& touched) {
+  std::ranges::sort(addresses);
+  const auto rest = std::ranges::unique(addresses);
+  addresses.erase(rest.begin(), rest.end());
+  Addresses turned;  // claimed from now on, or no longer
+  auto& claimed = claimed_[key];
+  for (const auto& address : claimed) {
+    if (std::ranges::binary_search(addresses, address)) continue;
+    const auto found = claims_.find(address);
+    found->second.erase(key);
+    if (!found->second.empty()) continue;
+    claims_.erase(found);
+    turned.push_back(address);
+  }
+  for (const auto& address : addresses) {
+    auto& entries = claims_[address];
+    if (entries.empty()) turned.push_back(address);
+    entries.insert(key);
+  }
+  claimed = std::move(addresses);
+  if (claimed.empty()) claimed_.erase(key);
+  for (const auto& address : turned) touch_reporters(address, touched);
+  if (options_.node_ip && !turned.empty()) update_own_node(touched);
+}
+
+// The Nodes that report the address may be known by another one now.
+void Snapshot::touch_reporters(const IpAddress& address, Touched& touched) {
+  const auto reporters = reporters_.find(address);
+  if (reporters == reporters_.end() && options_.node_ip != address) return;
+  touched.nodes = true;
+  if (options_.node_ip) touched.addresses.insert(*options_.node_ip);
+  if (reporters == reporters_.end()) return;
+  for (const auto& name : reporters->second) {
+    const auto reported = addresses_of(nodes_.at(name).get());
+    touched.addresses.insert(reported.begin(), reported.end());
+  }
+}
+
+std::optional<IpAddress> Snapshot::known_address(const objects::Node& node, Family family) const {
+  return first_unclaimed(addresses_of(&node), family, claims_);
+}
+
+bool Snapshot::identifies(const objects::Node& node, const IpAddress& address) const {
+  if (known_address(node, address.family()) == address) return true;
+  const auto addresses = addresses_of(&node);
+  return !claims_.contains(address) && std::ranges::find(addresses, address) != addresses.end();
+}
+
+std::optional<IpAddress> Snapshot::own_address() const {
+  Addresses candidates;
+  if (options_.node_ip) candidates.push_back(*options_.node_ip);
+  if (const auto own = nodes_.find(own_node_); own != nodes_.end()) {
+    const auto reported = addresses_of(own->second.get());
+    candidates.insert(candidates.end(), reported.begin(), reported.end());
+  }
+  return first_unclaimed(candidates, Family::ipv4, claims_);
+}
+
+const std::string* Snapshot::reporter_of(const IpAddress& address) const {
+  const auto reporters = reporters_.find(address);
+  if (reporters == reporters_.end()) return nullptr;
+  const auto found = std::ranges::find_if(reporters->second, [&](const std::string& name) {
+    return known_address(*nodes_.at(name), address.family()) != address;
+  });
+  return found == reporters->second.end() ? nullptr : &*found;
+}
+
 std::string Snapshot::user_of(const IpAddress& address) const {
-  if (const auto owners = owners_.find(address); owners != owners_.end()) return *owners->second.begin();
-  return pod_addresses_.contains(address) ? "a pod" : std::string();
+  const auto reporters = reporters_.find(address);
+  if (reporters != reporters_.end()) {
+    for (const auto& name : reporters->second) {
+      if (known_address(*nodes_.at(name), address.family()) == address) return "Node " + name;
+    }
+  }
+  if (options_.node_ip == address && own_address() == address) return "this node (--node-ip)";
+  if (const auto services = services_of_address_.find(address); services != services_of_address_.end())
+    return "Service " + *services->second.begin();
+  return reporters == reporters_.end() && pod_addresses_.contains(address) ? "a pod" : std::string();
 }
 
 std::string Snapshot::pod_range_owner(const IpAddress& address) const {
@@ -227,17 +315,18 @@ std::string Snapshot::pod_range_owner(const IpAddress& address) const {
   return {};
 }
 
-void Snapshot::move_owner(const std::string& owner, const Addresses& gone, const Addresses& come, Touched& touched) {
+void Snapshot::move_owner(Owners& owners, const std::string& owner, const Addresses& gone, const Addresses& come,
+                          Touched& touched) {
   if (gone == come) return;
   for (const auto& address : gone) {
-    const auto found = owners_.find(address);
-    if (found == owners_.end()) continue;  // named twice by one object
+    const auto found = owners.find(address);
+    if (found == owners.end()) continue;  // named twice by one object
     found->second.erase(owner);
-    if (found->second.empty()) owners_.erase(found);
+    if (found->second.empty()) owners.erase(found);
     touched.addresses.insert(address);
   }
   for (const auto& address : come) {
-    owners_[address].insert(owner);
+    owners[address].insert(owner);
     touched.addresses.insert(address);
   }
 }

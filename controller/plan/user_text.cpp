@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/base/visible_text.h"
+
 namespace vipkeeper::plan {
 
 namespace {
@@ -20,11 +22,9 @@ std::string one_line(std::string_view text) {
   std::size_t longest = 60;
   // Never half a character of UTF-8: the text ends in JSON.
   while (longest < text.size() && (static_cast<unsigned char>(text[longest]) & 0xc0U) == 0x80U) --longest;
-  std::string result;
-  for (const char c : text.substr(0, longest)) {
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    result += control ? ' ' : c;
-  }
+  std::string line(text.substr(0, longest));
+  std::ranges::replace_if(line, [](char c) { return white_space.contains(c); }, ' ');
+  auto result = visible(line);
   if (text.size() > longest) result += "...";
   return result;
 }

@@ -9,7 +9,7 @@ namespace vipkeeper::plan {
 // Without white space around.
 std::string_view trimmed(std::string_view text);
 
-// On one line, short, control characters replaced.
+// On one line, short, with blanks for other white space, and what cannot be seen by its number (visible_text.h).
 std::string one_line(std::string_view text);
 // The same in quotes.
 std::string quoted(std::string_view text);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "controller/plan/user_text.h"
+#include "engine/base/visible_text.h"
 
 namespace vipkeeper::plan {
 
@@ -11,12 +12,7 @@ std::string config_map_object(const PlanOptions& options) {
 }
 
 std::string entry_object(const PlanOptions& options, const std::string& key) {
-  std::string shown;
-  for (const char c : key) {
-    const auto byte = static_cast<unsigned char>(c);
-    shown += byte < 0x20 || byte == 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
-  }
-  return fmt::format("{} key {}", config_map_object(options), shown);
+  return fmt::format("{} key {}", config_map_object(options), visible(key));
 }
 
 std::vector<Problem> config_map_problems(const Snapshot& snapshot) {
@@ -33,11 +29,12 @@ std::vector<Problem> config_map_problems(const Snapshot& snapshot) {
   return {};
 }
 
-Remark clash_remark(const VirtualServiceKey& key, const std::string& winner) {
-  return {Severity::error,
-          fmt::format("{} is served by the entry {}, whose key sorts first: left out here; use another "
-                      "address or port",
-                      key.to_string(), quoted(winner))};
+void add_clash(Remarks& remarks, const VirtualServiceKey& key, const std::string& winner) {
+  if (remarks.full_of_errors()) return remarks.add_unsaid(Severity::error);
+  remarks.add(Severity::error,
+              fmt::format("{} is served by the entry {}, whose key sorts first: left out here; use another "
+                          "address or port",
+                          key.to_string(), quoted(winner)));
 }
 
 std::optional<Remark> shared_address_remark(const VipAddress& said, const VipAddress& held, const std::string& holder) {
@@ -54,11 +51,12 @@ std::optional<Remark> shared_address_remark(const VipAddress& said, const VipAdd
 }
 
 std::vector<Problem> entry_problems(const std::string& object, const Judgement& judgement, const Forwarding& forwarding,
-                                    const std::vector<Remark>& clashes) {
+                                    const Remarks& clashes) {
+  Remarks all = judgement.remarks;
+  all.add(forwarding.remarks);
+  all.add(clashes);
   std::vector<Problem> problems;
-  for (const auto* remarks : {&judgement.remarks, &forwarding.remarks, &clashes}) {
-    for (const auto& remark : *remarks) problems.push_back({remark.severity, object, remark.message});
-  }
+  for (auto& remark : all.list()) problems.push_back({remark.severity, object, std::move(remark.message)});
   return problems;
 }
 

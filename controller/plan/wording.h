@@ -21,7 +21,7 @@ std::string entry_object(const PlanOptions& options, const std::string& key);
 std::vector<Problem> config_map_problems(const Snapshot& snapshot);
 
 // The loser's words where two entries claim one virtual service.
-Remark clash_remark(const VirtualServiceKey& key, const std::string& winner);
+void add_clash(Remarks& remarks, const VirtualServiceKey& key, const std::string& winner);
 
 // What an entry that says more of an address than its holder does is told; nothing where the two agree, or it says
 // nothing: an address alone goes with everything. The holder is the entry whose key sorts first.
@@ -29,6 +29,6 @@ std::optional<Remark> shared_address_remark(const VipAddress& said, const VipAdd
 
 // An entry's remarks, as problems of it.
 std::vector<Problem> entry_problems(const std::string& object, const Judgement& judgement, const Forwarding& forwarding,
-                                    const std::vector<Remark>& clashes);
+                                    const Remarks& clashes);
 
 }  // namespace vipkeeper::plan

@@ -1,6 +1,7 @@
 #include "controller/plan/yaml_value.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -36,6 +37,7 @@ class Copy {
     if (++count_ > most_values || depth > deepest) {
       failure_ =
           at(node.Mark(), fmt::format("more than {} values, or more than {} inside each other", most_values, deepest));
+      beyond_ = true;
       return result;
     }
     switch (node.Type()) {
@@ -58,6 +60,8 @@ class Copy {
   }
 
   [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
+  // The failure is that there is too much.
+  [[nodiscard]] bool beyond() const { return beyond_; }
 
  private:
   void add_members(const YAML::Node& mapping, std::size_t depth, YamlValue& into) {
@@ -77,6 +81,7 @@ class Copy {
 
   std::size_t count_ = 0;
   std::optional<std::string> failure_;
+  bool beyond_ = false;
 };
 
 // Hears nothing.
@@ -120,12 +125,17 @@ std::string_view describe(YamlValue::Type type) {
 
 Result<YamlValue> parse_yaml(std::string_view text) try {
   const auto bad = [](std::string message) { return failure(ErrorCode::invalid_input, std::move(message)); };
-  if (text.size() > longest_text) return bad(fmt::format("more than {} bytes", longest_text));
+  if (text.size() > longest_text)
+    return failure(ErrorCode::unsupported, fmt::format("more than {} bytes", longest_text));
   if (has_several_documents(text)) return bad("several documents (---): one is enough");
   Copy copy;
   auto value = copy.value(YAML::Load(std::string(text)), 0);
-  if (copy.failure()) return bad(*copy.failure());
+  if (copy.failure())
+    return failure(copy.beyond() ? ErrorCode::unsupported : ErrorCode::invalid_input, *copy.failure());
   return value;
+} catch (const YAML::DeepRecursion& problem) {
+  return failure(ErrorCode::unsupported,
+                 at(problem.mark, fmt::format("more than {} values inside each other", deepest)));
 } catch (const YAML::Exception& problem) {
   return failure(ErrorCode::invalid_input, at(problem.mark, one_line(problem.msg)));
 } catch (const std::exception& problem) {

@@ -29,7 +29,8 @@ struct YamlMember {
 std::string_view describe(YamlValue::Type type);
 
 // The one document of a text; an empty text is null. The Error says what is wrong, and in which line where that is
-// known: no YAML, a key that comes twice, several documents, more values than an entry could need.
+// known: no YAML, a key that comes twice, several documents; `unsupported`: more than an entry could need, so that
+// nobody knows what the rest would be.
 Result<YamlValue> parse_yaml(std::string_view text);
 
 }  // namespace vipkeeper::plan

@@ -4,8 +4,9 @@
 // do with a template that is refused (go on with the built-in one, and say so).
 //
 // The text is the contract between the halves of the program: what is shown is what the engine runs, and a keepalived
-// would take it too, with a complaint about the two words it does not have (masquerade, on_this_node) and about a
-// virtual_server without a real_server, which it leaves out while the engine refuses connections there. It has the
+// would take it too, with a complaint about the two words it does not have (masquerade, on_this_node), about a
+// virtual_server without a real_server, which it leaves out while the engine refuses connections there, and about a
+// unicast_peer block without a peer, which it takes for multicast while the engine sends to nobody. It has the
 // original's structure (instance `vips`, BACKUP with nopreempt, TCP_CHECK with 3 s, delay_loop 5), without what
 // keepalived ignored with a warning there: the track_interface of the own interface, a second notify, vrrp_iptables, a
 // TCP check of what is not TCP.
@@ -72,8 +73,8 @@ Values values_of(const plan::VrrpPlan& vrrp) {
   values.text("advert_int", seconds(vrrp.advert_interval));
   const bool has_arguments = vrrp.notify.find(' ') != std::string::npos;
   values.optional_text("notify", has_arguments ? "\"" + vrrp.notify + "\"" : vrrp.notify);
-  // An empty unicast_peer block would be multicast with a complaint.
-  values.flag("unicast", vrrp.unicast && !vrrp.peers.empty());
+  // Also with nobody else: the engine takes an empty unicast_peer block for what it says.
+  values.flag("unicast", vrrp.unicast);
   values.text("source", vrrp.source.to_string());
   std::vector<Values> peers;
   for (const auto& peer : vrrp.peers) peers.emplace_back().text("address", peer.to_string());

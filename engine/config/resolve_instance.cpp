@@ -167,11 +167,10 @@ class InstanceResolver {
         instance_.unicast_peers.push_back(peer);
       }
     }
-    if (!declared_.unicast_at) return;
-    if (strict_) error(*declared_.unicast_at, "'unicast_peer' is not possible with vrrp_strict: remove one of the two");
-    if (declared_.unicast_peers.empty()) {
-      warn(*declared_.unicast_at, "'unicast_peer' names no peer: multicast is used; add the other nodes or remove it");
-    }
+    // Never what its opposite would be: a keepalived takes a block without peers for multicast.
+    instance_.unicast = declared_.unicast_at.has_value();
+    if (instance_.unicast && strict_)
+      error(*declared_.unicast_at, "'unicast_peer' is not possible with vrrp_strict: remove one of the two");
   }
 
   // Resolves one address; nullopt if it is not for this instance.

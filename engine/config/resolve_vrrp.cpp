@@ -127,8 +127,8 @@ class VrrpResolver {
 
   // Whose ADVERTISEMENTS an instance could take for its own: same interface and VRID, and a common way to hear them.
   static bool hear_each_other(const VrrpInstance& a, const VrrpInstance& b) {
-    if (a.unicast_peers.empty() != b.unicast_peers.empty()) return true;
-    if (a.unicast_peers.empty()) return a.multicast_group == b.multicast_group;
+    if (a.unicast != b.unicast) return true;
+    if (!a.unicast) return a.multicast_group == b.multicast_group;
     return std::ranges::any_of(a.unicast_peers, [&](const IpAddress& peer) {
       return std::ranges::find(b.unicast_peers, peer) != b.unicast_peers.end();
     });

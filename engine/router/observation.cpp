@@ -14,7 +14,7 @@ vrrp::Health health_of(const host::Link* link) {
 
 }  // namespace
 
-bool is_unicast(const config::VrrpInstance& instance) { return !instance.unicast_peers.empty(); }
+bool is_unicast(const config::VrrpInstance& instance) { return instance.unicast; }
 
 HostView observe(const config::VrrpInstance& instance, const host::NetworkState& network,
                  const std::function<bool(const host::InterfaceAddress&, const host::Link&)>& is_virtual) {

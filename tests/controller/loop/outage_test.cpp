@@ -1,7 +1,11 @@
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <sstream>
 
 #include "controller/loop/controller_loop.h"
 #include "controller/render/templates.h"
@@ -179,6 +183,32 @@ TEST_CASE("without its API server a restarted node serves what it last knew, and
   CHECK(controller.becomes_synced());
   CHECK(controller.changes() == before + 1);
   CHECK(controller.removals() == 0);
+}
+
+TEST_CASE("a problem of the source is logged when it comes, and its object when the last of it is gone",
+          "[loop][outage][messages]") {
+  const tests::TemporaryDirectory directory;
+  std::ostringstream text;
+  const auto logger = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)));
+  {
+    Controller controller(directory.path);
+    controller.put({entries({}), node()}, true, {gone});
+    REQUIRE(controller.says("http://x does not answer"));
+    // In other words, which is no return.
+    controller.put({}, true, {{true, gone.object, "http://x has not answered for 5 s"}});
+    REQUIRE(controller.says("for 5 s"));
+    controller.put({entries({{"192.0.2.50", ""}})}, true);
+    REQUIRE(controller.shows("192.0.2.50/32"));
+  }
+  spdlog::set_default_logger(logger);
+  const auto lines = text.str();
+  const std::string back = "API server: all is well again";
+  const auto at = lines.find(back);
+  REQUIRE(at != std::string::npos);
+  CHECK(lines.find("for 5 s") < at);
+  CHECK(lines.find(back, at + 1) == std::string::npos);
 }
 
 TEST_CASE("an API server that comes back with the same changes nothing at all", "[loop][outage]") {

@@ -172,6 +172,11 @@ class Churn {
     const auto of = "n" + number();
     if (below(4) == 0) return gone(objects::Kind::node, of);
     auto result = node(of == "n1" ? "10.0.0.4" : "10.0.0." + std::to_string(5 + below(3)));
+    // A kubelet that reports what its host holds, first, last or alone.
+    auto& internal = result.internal_addresses;
+    if (below(3) == 0) internal.insert(internal.begin() + below(2), ip(vip()));
+    if (below(6) == 0) internal.erase(internal.begin());
+    if (below(4) == 0) result.external_addresses = {ip(vip())};
     if (below(3) == 0) result.labels["type"] = "edge";
     if (below(3) == 0)
       result.pod_cidrs = {cidr(pick<std::string_view>({"10.0.0.53/29", "10.0.0.51/32", "10.2.0.0/16"}))};
@@ -199,6 +204,7 @@ inline PlanOptions churn_options(Churn& churn) {
   if (churn.below(4) == 0) result.interface = "eth0";
   if (churn.below(4) == 0) result.watch_namespace = "default";
   if (churn.below(4) == 0) result.proxy_protocol_mode = true;
+  if (churn.below(4) == 0) result.node_ip = ip(churn.below(2) == 0 ? "10.0.0.4" : "10.0.0.50");
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "controller/plan/user_text.h"
+#include "controller/plan/wording.h"
 
 namespace vipkeeper::plan {
 namespace {
@@ -108,6 +109,11 @@ TEST_CASE("keys are strict IPv4 addresses with white space dropped around", "[pl
 
 TEST_CASE("user's text is shown on one short line of whole characters", "[plan][configmap][messages]") {
   CHECK(quoted("a\nb\tc") == "\"a b c\"");
+  CHECK(quoted("\xef\xbb\xbf"
+               "10.0.0.50") == "\"\\ufeff10.0.0.50\"");
+  PlanOptions options;
+  options.config_map_name = "vips";
+  CHECK(entry_object(options, "\xe2\x80\xaez") == "ConfigMap default/vips key \\u202ez");
   const std::string umlauts = "x" + []() {
     std::string text;
     for (int i = 0; i < 40; ++i) text += "\xc3\xa4";

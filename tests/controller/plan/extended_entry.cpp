@@ -279,6 +279,16 @@ TEST_CASE("texts that are no IP address where one is asked for", "[plan][configm
   }
 }
 
+TEST_CASE("a prefix length that no network has is refused, the shortest that one may have is not",
+          "[plan][configmap][extended]") {
+  for (const char* text : {"10.0.0.5/1", "10.0.0.5/7", "2001:db8::5/7"}) {
+    INFO(text);
+    CHECK_THAT(outcome("web", std::string("addresses: \"") + text + "\""),
+               Catch::StartsWith("refused: addresses: ") && Catch::Contains("give the subnet's own length, or none"));
+  }
+  CHECK(outcome("web", "addresses: 10.0.0.5/8") == "10.0.0.5/8");
+}
+
 TEST_CASE("texts that are no port where one is asked for", "[plan][configmap][extended]") {
   for (const char* text : {"0", "65536", "-1", "80/icmp", "http/tcp", "/tcp", "80/", "\"\"", "\"80 81\"", "HTTP", "a_b",
                            "99999999999", "1.5", "\"80\\n}\""}) {
@@ -314,6 +324,27 @@ TEST_CASE("a text that grows without end when it is read is refused", "[plan][co
   CHECK_THAT(outcome("10.0.0.60", "interface: " + std::string(70'000, 'x')),
              Catch::Contains("the value is no YAML mapping: more than 65536 bytes"));
   CHECK_THAT(outcome("10.0.0.60", "interface: " + std::string(5'000, '[')), Catch::StartsWith("refused: the value is"));
+}
+
+TEST_CASE("what YAML does not take is refused for its own reason, not for what it would be otherwise",
+          "[plan][configmap][extended][messages]") {
+  std::string deep = "colour: ";
+  for (int i = 0; i < 20; ++i) deep += "{a: ";
+  deep += "default/web" + std::string(20, '}');
+  const std::string long_one = "note: " + std::string(70'000, 'x');
+  const std::string very_deep = "colour: " + std::string(5'000, '[');
+  for (const char* key : {"web", "10.0.0.60"}) {
+    INFO(key);
+    const std::string reason = "refused: the value is no YAML mapping: ";
+    CHECK_THAT(outcome(key, deep), Catch::StartsWith(reason + "line 1: more than 10000 values, or more than 16"));
+    CHECK(outcome(key, long_one) == reason + "more than 65536 bytes");
+    CHECK_THAT(outcome(key, very_deep), Catch::StartsWith(reason) && Catch::Contains("inside each other"));
+    CHECK_THAT(outcome(key, "%YAML 1.2 1.3\n---\naddresses: 10.0.0.60\n"),
+               Catch::StartsWith(reason + "line 1: ") && Catch::Contains("directive"));
+  }
+  // A slip somewhere else: with a name as its key an entry can be nothing but a mapping.
+  CHECK_THAT(outcome("web", "colour: red\n bad: ["),
+             Catch::StartsWith("refused: the value is no YAML mapping: line 2"));
 }
 
 TEST_CASE("what the original's form took is not a mapping, whatever YAML says",

@@ -161,6 +161,16 @@ TEST_CASE("the interface is --iface, else the one with the address, else the one
   CHECK(place(own, with, {}).place->interface == "eth7");
 }
 
+TEST_CASE("an own address that comes to the host as a host prefix ends the wait for an interface",
+          "[plan][nodes][interfaces]") {
+  const std::vector<HostInterface> without = {{"eth0", cidr("192.168.0.1/24")}, {"bond0", cidr("0.0.0.0/32")}};
+  auto planner = planner_with({entries({{"10.0.0.50", ""}})}, options(), without);
+  CHECK_FALSE(planner.plan().ready);
+  planner.set_interfaces({{"eth0", cidr("192.168.0.1/24")}, {"bond0", cidr("10.0.0.4/32")}});
+  REQUIRE(planner.plan().vrrp != nullptr);
+  CHECK(planner.plan().vrrp->interface == "bond0");
+}
+
 TEST_CASE("more Nodes than priorities share the highest that still gives way", "[plan][nodes]") {
   std::vector<objects::ObjectChange> many;
   for (int i = 0; i < 200; ++i) many.push_back(is("m" + std::to_string(i), node("10.1.0." + std::to_string(i + 1))));

@@ -196,12 +196,11 @@ TEST_CASE("a plan without VIPs is the globals alone, one that is not ready nothi
   CHECK(text_of(none) == "global_defs {\n  vrrp_version 3\n  script_user root\n  enable_script_security\n}\n");
 }
 
-TEST_CASE("a lone node's unicast has no empty peer block", "[render][golden]") {
+TEST_CASE("a lone node's unicast is an empty peer block, not the absence of one", "[render][golden]") {
   auto vrrp = vips();
   vrrp.unicast = true;
   vrrp.peers.clear();
-  const auto text = text_of(with(vrrp, {}));
-  CHECK_THAT(text, !Catch::Contains("unicast"));
+  CHECK_THAT(text_of(with(vrrp, {})), Catch::Contains("\n  unicast_src_ip 10.4.0.4\n  unicast_peer {\n  }\n"));
 }
 
 TEST_CASE("advertisement intervals are written in seconds", "[render]") {

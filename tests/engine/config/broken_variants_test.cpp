@@ -132,7 +132,6 @@ const Broken broken_rows[] = {
     {vips, "    10.4.0.50\n", "    10.4.0.50\n    10.4.0.52\n", 22, 5, warning, {"10.4.0.52", "twice"}},
     {vips, "    10.4.0.3\n", "    node1.example.org\n", 16, 5, error, {"node1.example.org", "not an IP address"}},
     {vips, "    10.4.0.3\n", "    10.4.0.4\n", 16, 5, warning, {"10.4.0.4", "own unicast_src_ip"}},
-    {vips, "    10.4.0.3\n    10.4.0.5\n", "", 15, 3, warning, {"unicast_peer", "multicast is used"}},
     {vips,
      "virtual_server 10.4.0.50 80",
      "virtual_server 10.4.0.50:80",
