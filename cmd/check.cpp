@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <iostream>
 
 #include "cmd/commands.h"
@@ -10,7 +9,7 @@
 namespace vipkeeper::cmd {
 
 int check(int argc, char** argv) {
-  CLI::App app("parse and validate a keepalived.conf; exit 0 good, 1 unusable, 5 problems to run with",
+  CLI::App app("parse and validate a keepalived.conf; exit 0 good, 5 runs with problems, 1 nothing of it can be used",
                "vipkeeper check");
   std::string file = "/etc/keepalived/keepalived.conf";
   app.add_option("-f,--file", file, "the file to judge")->capture_default_str();
@@ -22,12 +21,11 @@ int check(int argc, char** argv) {
     std::cerr << "vipkeeper check: " << text.error().message << "\n";
     return 1;
   }
-  const auto problems = config::check_text(file, *text);
-  for (const auto& problem : problems) std::cout << problem.to_string() << "\n";
-  if (problems.empty()) return 0;
-  const bool unusable = std::ranges::any_of(
-      problems, [](const config::Problem& problem) { return problem.severity == config::Severity::error; });
-  return unusable ? 1 : 5;
+  const config::Verdict verdict = config::check_text(file, *text);
+  for (const auto& problem : verdict.problems) std::cout << problem.to_string() << "\n";
+  if (verdict.usable) return verdict.problems.empty() ? 0 : 5;
+  std::cerr << "vipkeeper check: " << file << ": nothing of it can be used\n";
+  return 1;
 }
 
 }  // namespace vipkeeper::cmd

@@ -1,6 +1,6 @@
-// `vipkeeper engine -f FILE`: the engine alone, fed with a keepalived.conf. SIGHUP reads the file again: what changed
-// is applied, a bad file is reported and the running configuration stays. SIGTERM and SIGINT give everything up in
-// order.
+// `vipkeeper engine -f FILE`: the engine alone, fed with a keepalived.conf. What cannot be used of it is reported and
+// left out. SIGHUP reads the file again: what changed is applied, a block that became unusable stays as it runs, and a
+// file with nothing usable leaves the running configuration as it is. SIGTERM and SIGINT give everything up in order.
 
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
@@ -61,14 +61,15 @@ class ConfigurationFile {
     }
     const config::FragmentChange change = config::split(path_, *text, fragments_);
     const run::ApplyReport report = engine_.apply(change);
-    std::vector<status::Problem> problems;
+    std::vector<status::Problem> refused;
     for (const config::Problem& problem : report.problems) {
       const bool error = problem.severity == config::Severity::error;
-      problems.push_back({error, fmt::format("{}:{}:{}", problem.where.file, problem.where.line, problem.where.column),
-                          problem.message});
       spdlog::log(error ? spdlog::level::err : spdlog::level::warn, "{}", problem.to_string());
+      if (report.applied) continue;  // the engine has those of what runs
+      const auto& [file, line, column] = problem.where;
+      refused.push_back({error, fmt::format("{}:{}:{}", file, line, column), problem.message});
     }
-    note(std::move(problems), report.applied);
+    note(std::move(refused), report.applied);
     if (report.applied) remember(change);
     return report.applied;
   }
@@ -116,13 +117,18 @@ int serve(const EngineFlags& flags) {
   ConfigurationFile file(flags.file, **engine);
   const DoorOptions options{flags.run_dir, flags.node_name.empty() ? host_name() : flags.node_name, flags.http_address,
                             flags.http_port < 0 ? std::nullopt : std::optional(flags.http_port)};
-  auto doors = open_doors(options, **engine, [&file](status::Snapshot& snapshot) { snapshot.config = file.status(); });
+  auto doors = open_doors(options, **engine, [&file](status::Snapshot& snapshot) {
+    auto running = std::move(snapshot.config.problems);
+    snapshot.config = file.status();
+    auto& problems = snapshot.config.problems;
+    problems.insert(problems.end(), running.begin(), running.end());
+  });
   if (!doors) {
     spdlog::error("{}", doors.error().message);
     return 1;
   }
   if (!file.load()) {
-    spdlog::error("{}: unusable, nothing to run", flags.file);
+    spdlog::error("{}: nothing of it can be used, nothing to run", flags.file);
     return 1;
   }
   for (;;) {

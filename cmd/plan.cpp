@@ -49,9 +49,10 @@ int plan(int argc, char** argv) {
   for (const std::string& problem : text->problems) std::cerr << problem << "\n";
   const run::Preview preview = run::preview(text->fragments, flags.run_dir, running_instance(flags.run_dir));
   for (const std::string& operation : preview.operations) std::cout << operation << "\n";
+  for (const std::string& problem : preview.problems) std::cerr << problem << "\n";
   for (const std::string& error : preview.errors) std::cerr << "vipkeeper plan: " << error << "\n";
   if (!preview.errors.empty()) return 1;
-  return text->problems.empty() ? 0 : 5;
+  return text->problems.empty() && preview.problems.empty() ? 0 : 5;
 }
 
 }  // namespace vipkeeper::cmd

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/config/blocks.h"
 #include "engine/config/configuration.h"
 #include "engine/config/statement.h"
 
@@ -76,11 +77,17 @@ class Splitter {
     Findings findings;  // apply() finds them again, fragment by fragment
     const auto blocks = parse_statements(text_, findings);
     std::size_t begin = 0;
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (std::size_t i = 0; i < blocks.size();) {
+      std::size_t next = i + 1;
+      // What an instance lost by a '}' too many tells on it.
+      if (blocks[i].keyword() == "vrrp_instance") {
+        while (next < blocks.size() && belongs_in_instance(blocks[next].keyword())) ++next;
+      }
       // The text behind the last block belongs to it, if it is more than blanks.
-      const std::size_t end = i + 1 < blocks.size() ? blocks[i].end : text_.size();
+      const std::size_t end = next < blocks.size() ? blocks[next - 1].end : text_.size();
       add(id_of(blocks[i]), begin, end);
       begin = end;
+      i = next;
     }
     if (blocks.empty()) add("9/other/", 0, text_.size());
     for (const auto& [id, fragment] : previous_) {

@@ -132,6 +132,7 @@ Preview preview(const config::FragmentChange& text, const std::string& run_dir, 
     for (const auto& problem : applied.error()) result.errors.push_back(problem.to_string());
     return result;
   }
+  for (const auto& problem : applied->problems) result.problems.push_back(problem.to_string());
   const auto ownership = Ownership::open_read_only(run_dir);
   if (!ownership) {
     result.errors.push_back(ownership.error().message);

@@ -62,8 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     demand_places(result.error(), text);
     return 0;
   }
-  demand(!has_error(result->warnings) && configuration.fragment_count() == fragments.size());
-  demand_places(result->warnings, text);
+  demand(configuration.fragment_count() == fragments.size());
+  demand(!has_error(result->problems) || !configuration.instances().empty() || configuration.virtual_server_count() > 0);
+  demand_places(result->problems, text);
+  demand(configuration.problems().size() == result->problems.size());
   demand_resolved(configuration, result->delta);
 
   // A byte order mark is one at the head of a file only.

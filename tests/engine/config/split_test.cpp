@@ -58,7 +58,7 @@ TEST_CASE("a file becomes one fragment a block, with the place it was cut from",
   Configuration configuration;
   const auto result = configuration.apply(fragments);
   REQUIRE(result);
-  CHECK(result->warnings.empty());
+  CHECK(result->problems.empty());
   CHECK(result->delta.virtual_servers.size() == 2);
   CHECK(result->delta.virtual_servers.rbegin()->second->comment == "default/dns");
   CHECK(result->delta.virtual_servers.begin()->second->comment.empty());
@@ -86,16 +86,16 @@ TEST_CASE("blocks that only moved in the file are no change, and their problems 
   const FragmentChange first = split("f.conf", warned, {});
   Configuration configuration;
   REQUIRE(configuration.apply(first));
-  REQUIRE(configuration.warnings().size() == 1);
-  CHECK(configuration.warnings()[0].where.line == 12);
+  REQUIRE(configuration.problems().size() == 1);
+  CHECK(configuration.problems()[0].where.line == 12);
 
   const auto result = configuration.apply(split("f.conf", "\n\n\n" + warned, first));
   REQUIRE(result);
   CHECK(result->fragments_parsed == 0);
   CHECK(result->delta.virtual_servers.empty());
   CHECK_FALSE(result->delta.vrrp_changed);
-  REQUIRE(configuration.warnings().size() == 1);
-  CHECK(configuration.warnings()[0].where.line == 15);
+  REQUIRE(configuration.problems().size() == 1);
+  CHECK(configuration.problems()[0].where.line == 15);
 }
 
 TEST_CASE("blocks that are gone from the file are removed", "[config][split]") {
@@ -118,10 +118,10 @@ TEST_CASE("a block said twice is reported with both places, not lost", "[config]
   const std::string twice = file_text + file_text.substr(file_text.rfind("virtual_server"));
   const FragmentChange fragments = split("f.conf", twice, {});
   CHECK(fragments.contains("2/vs/tcp 192.0.2.1 53#0002"));
-  CHECK(lines_of(check_text("f.conf", twice)) ==
+  CHECK(lines_of(problems_in("f.conf", twice)) ==
         std::vector<std::string>{
-            "f.conf:32:1: error: virtual_server tcp 192.0.2.1:53 is defined twice, first in f.conf:26:1: remove one, "
-            "or give them different ports or protocols"});
+            "f.conf:32:1: error: virtual_server tcp 192.0.2.1:53 is defined twice, first in f.conf:26:1, the first "
+            "counts: remove one, or give them different ports or protocols"});
 }
 
 TEST_CASE("several global_defs add up, the later one wins", "[config][split]") {
@@ -132,7 +132,7 @@ TEST_CASE("several global_defs add up, the later one wins", "[config][split]") {
 }
 
 TEST_CASE("two blocks on one line keep their columns", "[config][split]") {
-  const auto problems = check_text("f.conf", "vrrp_script a { script /bin/true } vrrp_script b { script }\n");
+  const auto problems = problems_in("f.conf", "vrrp_script a { script /bin/true } vrrp_script b { script }\n");
   CAPTURE(lines_of(problems));
   CHECK(std::ranges::any_of(problems, [](const Problem& p) {
     return p.where.line == 1 && p.where.column == 52 && p.severity == Severity::error;
@@ -142,12 +142,12 @@ TEST_CASE("two blocks on one line keep their columns", "[config][split]") {
 TEST_CASE("text that is no configuration is reported, wherever it stands", "[config][split]") {
   for (const std::string text : {"}", "\n\n  }\n", "hello world\n", "a }", "{ }", "\"", "$X=1\n"}) {
     CAPTURE(text);
-    CHECK_FALSE(check_text("f.conf", text).empty());
-    CHECK_FALSE(check_text("f.conf", file_text + text).empty());
-    CHECK_FALSE(check_text("f.conf", text + "\n" + file_text).empty());
+    CHECK_FALSE(problems_in("f.conf", text).empty());
+    CHECK_FALSE(problems_in("f.conf", file_text + text).empty());
+    CHECK_FALSE(problems_in("f.conf", text + "\n" + file_text).empty());
   }
-  CHECK(check_text("f.conf", "").empty());
-  CHECK(check_text("f.conf", "# nothing\n").empty());
+  CHECK(problems_in("f.conf", "").empty());
+  CHECK(problems_in("f.conf", "# nothing\n").empty());
 }
 
 TEST_CASE("fragments of a text with missing braces follow each other without overlap", "[config][split]") {
