@@ -3,7 +3,7 @@
 
 #include "cmd/commands.h"
 #include "cmd/flags.h"
-#include "cmd/read_file.h"
+#include "cmd/read_config.h"
 #include "engine/config/configuration.h"
 
 namespace vipkeeper::cmd {
@@ -16,14 +16,16 @@ int check(int argc, char** argv) {
   int exit_code = 0;
   if (!parse(app, argc, argv, exit_code)) return exit_code;
 
-  const auto text = read_file(file);
+  const auto text = read_config(file);
   if (!text) {
     std::cerr << "vipkeeper check: " << text.error().message << "\n";
     return 1;
   }
-  const config::Verdict verdict = config::check_text(file, *text);
-  for (const auto& problem : verdict.problems) std::cout << problem.to_string() << "\n";
-  if (verdict.usable) return verdict.problems.empty() ? 0 : 5;
+  const config::Verdict verdict = config::check(text->sources);
+  for (const auto* problems : {&text->problems, &verdict.problems}) {
+    for (const auto& problem : *problems) std::cout << problem.to_string() << "\n";
+  }
+  if (verdict.usable) return text->problems.empty() && verdict.problems.empty() ? 0 : 5;
   std::cerr << "vipkeeper check: " << file << ": nothing of it can be used\n";
   return 1;
 }

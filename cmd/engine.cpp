@@ -12,7 +12,7 @@
 #include "cmd/commands.h"
 #include "cmd/flags.h"
 #include "cmd/process.h"
-#include "cmd/read_file.h"
+#include "cmd/read_config.h"
 #include "cmd/serve.h"
 #include "cmd/version.h"
 #include "engine/config/configuration.h"
@@ -53,23 +53,21 @@ class ConfigurationFile {
 
   // False: nothing changed, and the log says why with every place.
   bool load() {
-    const auto text = read_file(path_);
+    const auto text = read_config(path_);
     if (!text) {
       note({{true, path_, text.error().message}}, false);
       spdlog::error("{}", text.error().message);
       return false;
     }
-    const config::FragmentChange change = config::split(path_, *text, fragments_);
+    const config::FragmentChange change = config::split(text->sources, fragments_);
     const run::ApplyReport report = engine_.apply(change);
-    std::vector<status::Problem> refused;
+    std::vector<status::Problem> shown;
+    for (const config::Problem& problem : text->problems) shown.push_back(tell(problem));
     for (const config::Problem& problem : report.problems) {
-      const bool error = problem.severity == config::Severity::error;
-      spdlog::log(error ? spdlog::level::err : spdlog::level::warn, "{}", problem.to_string());
-      if (report.applied) continue;  // the engine has those of what runs
-      const auto& [file, line, column] = problem.where;
-      refused.push_back({error, fmt::format("{}:{}:{}", file, line, column), problem.message});
+      status::Problem told = tell(problem);
+      if (!report.applied) shown.push_back(std::move(told));  // the engine has those of what runs
     }
-    note(std::move(refused), report.applied);
+    note(std::move(shown), report.applied);
     if (report.applied) remember(change);
     return report.applied;
   }
@@ -80,6 +78,13 @@ class ConfigurationFile {
   }
 
  private:
+  static status::Problem tell(const config::Problem& problem) {
+    const bool error = problem.severity == config::Severity::error;
+    spdlog::log(error ? spdlog::level::err : spdlog::level::warn, "{}", problem.to_string());
+    const auto& [file, line, column] = problem.where;
+    return {error, fmt::format("{}:{}:{}", file, line, column), problem.message};
+  }
+
   void remember(const config::FragmentChange& change) {
     for (const auto& [id, fragment] : change) {
       if (fragment) {

@@ -4,7 +4,7 @@
 #include "cmd/commands.h"
 #include "cmd/flags.h"
 #include "cmd/one_shot.h"
-#include "cmd/read_file.h"
+#include "cmd/read_config.h"
 #include "cmd/settings.h"
 #include "controller/report/running_view.h"
 #include "controller/report/status_server.h"
@@ -25,9 +25,11 @@ run::RunningInstance running_instance(const std::string& run_dir) {
 }
 
 Result<RenderedOnce> text_of_file(const std::string& file) {
-  const auto text = read_file(file);
+  const auto text = read_config(file);
   if (!text) return std::unexpected(Error{ErrorCode::io, text.error().message});
-  return RenderedOnce{config::split(file, *text, {}), {}};
+  RenderedOnce result{config::split(text->sources, {}), {}};
+  for (const auto& problem : text->problems) result.problems.push_back(problem.to_string());
+  return result;
 }
 
 }  // namespace

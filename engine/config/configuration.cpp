@@ -271,8 +271,12 @@ std::vector<Problem> Configuration::problems() const {
 }
 
 Verdict check_text(std::string_view file, std::string_view text) {
+  return check({{std::string(file), std::string(text)}});
+}
+
+Verdict check(const std::vector<SourceText>& sources) {
   Configuration configuration;
-  auto result = configuration.apply(split(file, text, {}));
+  auto result = configuration.apply(split(sources, {}));
   if (!result) return {false, std::move(result.error())};
   return {true, std::move(result->problems)};
 }

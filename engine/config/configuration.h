@@ -99,12 +99,25 @@ class Configuration {
 // gone is in the result with a null pointer.
 FragmentChange split(std::string_view file, std::string_view text, const FragmentChange& previous);
 
+// A text, or the part of one between two includes, and where it begins in its file.
+struct SourceText {
+  std::string file;
+  std::string text;
+  std::uint32_t first_line = 1;
+  std::uint32_t first_column = 1;
+};
+
+// The same of several texts that are one configuration, in their order; `$NAME`s are replaced by what was defined
+// before them, in any of the texts.
+FragmentChange split(const std::vector<SourceText>& sources, const FragmentChange& previous);
+
 // What an engine that starts with a text makes of it: whether it has something to run, and every problem, in the order
 // of lines. split() and apply() on an empty configuration.
 struct Verdict {
   bool usable = false;
   std::vector<Problem> problems;
 };
+Verdict check(const std::vector<SourceText>& sources);
 Verdict check_text(std::string_view file, std::string_view text);
 
 }  // namespace vipkeeper::config

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/config/blocks.h"
+#include "engine/config/variables.h"
 
 namespace vipkeeper::config {
 namespace {
@@ -32,7 +33,9 @@ constexpr Vocabulary<ParsedFragment> vocabulary{"", known, unsupported, ignored}
 class FragmentReader {
  public:
   ParsedFragment read(std::string_view text) {
-    const std::vector<Statement> statements = parse_statements(text, findings_);
+    // split() has put values in for the whole file; a rendered fragment may define its own.
+    const auto expanded = Variables().expand(text);
+    const std::vector<Statement> statements = parse_statements(expanded ? *expanded : text, findings_);
     for (const Statement& statement : statements) {
       const std::size_t instances = fragment_.instances.size();
       const std::size_t scripts = fragment_.scripts.size();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/config/include.h"
 #include "engine/config/lexer.h"
 
 namespace vipkeeper::config {
@@ -21,12 +22,6 @@ constexpr std::array top_level_blocks = {"global_defs"sv,      "vrrp_instance"sv
 
 bool is_top_level_block(std::string_view word) {
   return std::ranges::find(top_level_blocks, word) != top_level_blocks.end();
-}
-
-bool is_include(std::string_view word) {
-  if (!word.starts_with("include")) return false;
-  word.remove_prefix(7);
-  return word.size() <= 5 && word.find_first_not_of("rmwba") == std::string_view::npos;
 }
 
 // "Service: NAMESPACE/NAME" -> "NAMESPACE/NAME"
@@ -184,16 +179,19 @@ class StatementParser {
                         fmt::format("'{}': conditional lines are not supported yet, ignored", printable(first.text)));
       return false;
     }
+    // A definition that can be used is not in the text any more: Variables.
     if (first.text.starts_with('$') && first.text.find('=') != std::string::npos) {
       findings_.error(first.at,
-                      fmt::format("'{}' is left out: variables are not supported yet, write the value where it "
-                                  "is used",
+                      fmt::format("'{}' is left out: a definition is '$NAME=VALUE' on one line, with up to 1000 "
+                                  "characters",
                                   printable(first.text)));
       return false;
     }
     if (is_include(first.text)) {
-      findings_.error(first.at, fmt::format("'{}' is left out: it is not supported yet, put that file's text here",
-                                            quote(statement)));
+      findings_.error(first.at,
+                      fmt::format("'{}' is left out: an include is followed at the top level of a file only, put "
+                                  "that file's text here",
+                                  quote(statement)));
       return false;
     }
     for (const Word& word : statement.words) {
