@@ -118,9 +118,15 @@ void read_track_scripts(Findings& findings, const Statement& block, DeclaredInst
   }
 }
 
+// Without what its peers authenticate by they would drop what it sends, and it what they do.
 void read_authentication(Findings& findings, const Statement& block, DeclaredInstance& instance) {
   expect_end(findings, block, 1, true);
-  if (!expect_block(findings, block)) return;
+  const bool has_block = expect_block(findings, block);
+  if (!has_block || std::ranges::any_of(block.children, &Statement::unusable)) {
+    instance.unusable = true;
+    findings.error(block.at(), "without its 'authentication' the instance is left out: its peers have one");
+    return;
+  }
   instance.authentication_at = block.at();
   Authentication authentication;
   read_statements(findings, block.children, authentication_vocabulary, "authentication", authentication);
@@ -129,7 +135,6 @@ void read_authentication(Findings& findings, const Statement& block, DeclaredIns
     findings.warning(block.at(), "'authentication' without auth_type is ignored: add 'auth_type PASS'");
   } else if (authentication.type->text == "AH") {
     instance.authentication_is_bad = true;
-    // Its peers would drop what we send: running without it means two holders.
     instance.unusable = true;
     findings.error(authentication.type->at,
                    "'auth_type AH' is not supported, the instance is left out: use 'auth_type PASS' on all nodes, or "

@@ -315,6 +315,59 @@ TEST_CASE("an engine that starts does without what one that ran would have kept"
   CHECK(started->delta.virtual_servers.empty());
 }
 
+TEST_CASE("an instance is left out where it might run as another than its peers take it for", "[config][apply]") {
+  const auto runs = [](const std::string& more) {
+    const ConfigDelta delta = parse_good(instance_text("a", 1, more) + instance_text("b", 2));
+    return delta.instances.size() == 2;
+  };
+  CHECK(runs(""));
+  CHECK(runs("  authentication {\n    auth_type PASS\n    auth_pass x\n  }\n"));
+  CHECK_FALSE(runs("  authentication {\n    auth_type PASS\n    auth_pass \"x\n  }\n"));
+  CHECK_FALSE(runs("  authentication\n"));
+  CHECK_FALSE(runs("  authentication {\n    auth_type AH\n    auth_pass x\n  }\n"));
+  CHECK_FALSE(runs("  unicast_peer {\n    node2\n  }\n"));
+  CHECK_FALSE(runs("  unicast_peer {\n    2001:db8::2\n  }\n"));
+  CHECK_FALSE(runs("  unicast_peer\n"));
+  CHECK_FALSE(runs("  unicast_peer {\n    \"10.0.0.2\n  }\n"));
+  CHECK_FALSE(runs("  mcast_dst_ip 10.0.0.2\n"));
+  CHECK_FALSE(runs("  mcast_dst_ip ff02::12\n"));
+  CHECK_FALSE(runs("  mcast_dst_ip \"224.0.0.19\n"));
+  CHECK_FALSE(runs("  include peers.conf\n"));
+  CHECK_FALSE(runs("  virtual_router_id ${_VRID}\n"));
+  CHECK_FALSE(runs("  {\n    unicast_peer {\n      10.0.0.2\n    }\n  }\n"));
+  // A line less that plays no part between peers.
+  CHECK(runs("  notify \"/bin/true\n"));
+  CHECK(runs("  mcast_src_ip x\n"));
+  CHECK(runs("  {\n  }\n"));
+  CHECK(runs("  track_interface eth1\n"));
+}
+
+TEST_CASE("a brace missing or too many costs the block that it makes doubtful", "[config][apply][braces]") {
+  const auto names = [](const std::string& text) {
+    std::string result;
+    for (const auto& instance : parse_good(text).instances) result += instance->name;
+    return result;
+  };
+  const std::string a = instance_text("a", 1, "  unicast_peer {\n    10.0.0.2\n  }\n");
+  const std::string z = instance_text("z", 2);
+  const auto cut = [&](const std::string& what, const std::string& by) {
+    std::string text = a;
+    const auto place = text.find(what);
+    REQUIRE(place != std::string::npos);
+    return text.replace(place, what.size(), by);
+  };
+  CHECK(names(a + z) == "az");
+  // At its very end nothing is in doubt.
+  CHECK(names(a.substr(0, a.size() - 2) + z) == "az");
+  CHECK(names(z + a.substr(0, a.size() - 2)) == "az");
+  CHECK(names(a + "}\n" + z) == "az");
+  // A block inside that took in what follows it, or is open where the text ends.
+  CHECK(names(cut("10.4.0.1\n  }\n", "10.4.0.1\n") + z) == "z");
+  CHECK(names(z + a.substr(0, a.size() - 6)) == "z");
+  // Closed too early: what is behind it told who the peers are.
+  CHECK(names(cut("10.4.0.1\n  }\n", "10.4.0.1\n  }\n}\n") + z) == "z");
+}
+
 TEST_CASE("with a bad multicast group in global_defs only instances that need it are left out", "[config][apply]") {
   const ConfigDelta delta = parse_good("global_defs {\n  vrrp_mcast_group4 10.0.0.1\n}\n" + instance_text("a", 1) +
                                        instance_text("b", 2, "  mcast_dst_ip 224.0.0.19\n") +
