@@ -1,6 +1,6 @@
-// `vipkeeper engine -f FILE`: the engine alone, fed with a keepalived.conf. SIGHUP reads the file again: what changed
-// is applied, a bad file is reported and the running configuration stays. SIGTERM and SIGINT give everything up in
-// order.
+// `vipkeeper engine -f FILE`: the engine alone, fed with a keepalived.conf. What cannot be used of it is reported and
+// left out. SIGHUP reads the file again: what changed is applied, a block that became unusable stays as it runs, and a
+// file with nothing usable leaves the running configuration as it is. SIGTERM and SIGINT give everything up in order.
 
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
@@ -8,12 +8,11 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <mutex>
-#include <utility>
 
 #include "cmd/commands.h"
 #include "cmd/flags.h"
 #include "cmd/process.h"
-#include "cmd/read_file.h"
+#include "cmd/read_config.h"
 #include "cmd/serve.h"
 #include "cmd/version.h"
 #include "engine/config/configuration.h"
@@ -54,22 +53,21 @@ class ConfigurationFile {
 
   // False: nothing changed, and the log says why with every place.
   bool load() {
-    const auto text = read_file(path_);
+    const auto text = read_config(path_);
     if (!text) {
       note({{true, path_, text.error().message}}, false);
       spdlog::error("{}", text.error().message);
       return false;
     }
-    const config::FragmentChange change = config::split(path_, *text, fragments_);
+    const config::FragmentChange change = config::split(text->sources, fragments_);
     const run::ApplyReport report = engine_.apply(change);
-    std::vector<status::Problem> problems;
+    std::vector<status::Problem> shown;
+    for (const config::Problem& problem : text->problems) shown.push_back(tell(problem));
     for (const config::Problem& problem : report.problems) {
-      const bool error = problem.severity == config::Severity::error;
-      problems.push_back({error, fmt::format("{}:{}:{}", problem.where.file, problem.where.line, problem.where.column),
-                          problem.message});
-      spdlog::log(error ? spdlog::level::err : spdlog::level::warn, "{}", problem.to_string());
+      status::Problem told = tell(problem);
+      if (!report.applied) shown.push_back(std::move(told));  // the engine has those of what runs
     }
-    note(std::move(problems), report.applied);
+    note(std::move(shown), report.applied);
     if (report.applied) remember(change);
     return report.applied;
   }
@@ -80,6 +78,13 @@ class ConfigurationFile {
   }
 
  private:
+  static status::Problem tell(const config::Problem& problem) {
+    const bool error = problem.severity == config::Severity::error;
+    spdlog::log(error ? spdlog::level::err : spdlog::level::warn, "{}", problem.to_string());
+    const auto& [file, line, column] = problem.where;
+    return {error, fmt::format("{}:{}:{}", file, line, column), problem.message};
+  }
+
   void remember(const config::FragmentChange& change) {
     for (const auto& [id, fragment] : change) {
       if (fragment) {
@@ -118,24 +123,22 @@ int serve(const EngineFlags& flags) {
   const DoorOptions options{flags.run_dir, flags.node_name.empty() ? host_name() : flags.node_name, flags.http_address,
                             flags.http_port < 0 ? std::nullopt : std::optional(flags.http_port)};
   auto doors = open_doors(options, **engine, [&file](status::Snapshot& snapshot) {
-    const auto host_problems = std::exchange(snapshot.config, file.status()).problems;
+    auto running = std::move(snapshot.config.problems);
+    snapshot.config = file.status();
     auto& problems = snapshot.config.problems;
-    problems.insert(problems.begin(), host_problems.begin(), host_problems.end());
+    problems.insert(problems.end(), running.begin(), running.end());
   });
   if (!doors) {
     spdlog::error("{}", doors.error().message);
     return 1;
   }
   if (!file.load()) {
-    spdlog::error("{}: unusable, nothing to run", flags.file);
+    spdlog::error("{}: nothing of it can be used, nothing to run", flags.file);
     return 1;
   }
   for (;;) {
-    const auto signal = wait_for_signal({SIGTERM, SIGINT, SIGHUP}, doors->patience());
-    if (!signal) {
-      doors->retry();
-      continue;
-    }
+    const auto signal = wait_for_signal({SIGTERM, SIGINT, SIGHUP}, std::chrono::hours(1));
+    if (!signal) continue;
     if (*signal != SIGHUP) break;
     spdlog::info("Reloading {}", flags.file);
     spdlog::info("{}", file.load() ? "Reload complete" : "keeping the running configuration");
@@ -156,11 +159,15 @@ int engine(int argc, char** argv) {
   add_flags(app, flags);
   int exit_code = 0;
   if (!parse(app, argc, argv, exit_code)) return exit_code;
-  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ});
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
   start_log(flags.verbosity);
   spdlog::info("Starting vipkeeper {} with {}", version_text, flags.file);
-  make_run_dir(flags.run_dir);
-  const int result = serve(flags);
+  int result = 1;
+  if (const auto made = make_run_dir(flags.run_dir); made) {
+    result = serve(flags);
+  } else {
+    spdlog::error("{}", made.error().message);
+  }
   stop_log();
   return result;
 }

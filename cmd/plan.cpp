@@ -4,7 +4,7 @@
 #include "cmd/commands.h"
 #include "cmd/flags.h"
 #include "cmd/one_shot.h"
-#include "cmd/read_file.h"
+#include "cmd/read_config.h"
 #include "cmd/settings.h"
 #include "controller/report/running_view.h"
 #include "controller/report/status_server.h"
@@ -25,9 +25,11 @@ run::RunningInstance running_instance(const std::string& run_dir) {
 }
 
 Result<RenderedOnce> text_of_file(const std::string& file) {
-  const auto text = read_file(file);
+  const auto text = read_config(file);
   if (!text) return std::unexpected(Error{ErrorCode::io, text.error().message});
-  return RenderedOnce{config::split(file, *text, {}), {}};
+  RenderedOnce result{config::split(text->sources, {}), {}};
+  for (const auto& problem : text->problems) result.problems.push_back(problem.to_string());
+  return result;
 }
 
 }  // namespace
@@ -49,9 +51,10 @@ int plan(int argc, char** argv) {
   for (const std::string& problem : text->problems) std::cerr << problem << "\n";
   const run::Preview preview = run::preview(text->fragments, flags.run_dir, running_instance(flags.run_dir));
   for (const std::string& operation : preview.operations) std::cout << operation << "\n";
+  for (const std::string& problem : preview.problems) std::cerr << problem << "\n";
   for (const std::string& error : preview.errors) std::cerr << "vipkeeper plan: " << error << "\n";
   if (!preview.errors.empty()) return 1;
-  return text->problems.empty() ? 0 : 5;
+  return text->problems.empty() && preview.problems.empty() ? 0 : 5;
 }
 
 }  // namespace vipkeeper::cmd

@@ -24,6 +24,9 @@ BlockNames tcp_check_names();
 // Of every kind of block above; made once.
 const std::vector<BlockNames>& all_block_names();
 
+// Whether the word means something in a vrrp_instance and nothing at the top level.
+bool belongs_in_instance(std::string_view keyword);
+
 // Shared by global_defs (vrrp_garp_master_*) and vrrp_instance (garp_master_*).
 void read_announce_repeat(Findings& findings, const Statement& statement, DeclaredAnnounce& announce);
 void read_announce_delay(Findings& findings, const Statement& statement, DeclaredAnnounce& announce);

@@ -18,12 +18,13 @@
 // an instance names scripts), the resolved values; it is resolved again as a whole whenever one of its fragments
 // changes, because there are few, while virtual_servers are many and change every second.
 //
-// An apply() is staged first: parse what is new, look for what clashes, resolve. Only without an error is it swapped
-// in; until then the object is const, which is what makes "all or nothing" true. Places in the text stay relative to
-// their fragment until a problem is shown, so that a fragment that moved in its file need not be parsed again.
+// An apply() is staged first: parse what is new, look for what clashes, resolve. Then it is swapped in, or not at all
+// where it leaves nothing to run; until then the object is const. Places in the text stay relative to their fragment
+// until a problem is shown, so that a fragment that moved in its file need not be parsed again.
 //
-// What an error is: keepalived could not have used it. What it corrects or skips harmlessly is a warning and resolved
-// the way keepalived does it, so that a text means the same here and there.
+// What an error is: something is left out. The line, as keepalived does it, so that a text means the same here and
+// there; the block, where a Virtual Router without that line could be another than its peers take it for, or a server
+// be asked for what it is not. What is corrected or has no effect is a warning.
 namespace vipkeeper::config {
 namespace {
 
@@ -31,6 +32,15 @@ void sort_by_place(std::vector<Problem>& problems) {
   std::ranges::stable_sort(problems, [](const Problem& a, const Problem& b) {
     return std::tie(a.where.file, a.where.line, a.where.column) < std::tie(b.where.file, b.where.line, b.where.column);
   });
+}
+
+template <class Key>
+void keep_if(std::set<Key>& keys, const Key& key, bool wanted) {
+  if (wanted) {
+    keys.insert(key);
+  } else {
+    keys.erase(key);
+  }
 }
 
 // The values of `now`, with the old pointer where a value is equal to the old one at its name.
@@ -57,8 +67,9 @@ struct Configuration::Staged {
     bool moved_only = false;  // same text elsewhere in the file
   };
   std::map<std::string, Change> changes;
-  std::map<VirtualServerKey, OwnedServer> servers;  // of the changed fragments
-  std::optional<VrrpSide> vrrp;                     // resolved again
+  std::map<VirtualServerKey, Slot> slots;  // of the keys in changed fragments; without a server: removed
+  std::set<VirtualServerKey> noted;        // of those
+  std::optional<VrrpSide> vrrp;            // resolved again
   std::vector<Problem> problems;
   std::uint32_t fragments_parsed = 0;
 };
@@ -71,12 +82,12 @@ Configuration& Configuration::operator=(Configuration&&) noexcept = default;
 std::expected<ApplyResult, std::vector<Problem>> Configuration::apply(const FragmentChange& change) {
   Staged staged;
   parse(change, staged);
-  validate_servers(staged);
-  validate_vrrp(staged);
+  stage_servers(staged);
+  stage_vrrp(staged);
   sort_by_place(staged.problems);
   const bool has_errors =
       std::ranges::any_of(staged.problems, [](const Problem& p) { return p.severity == Severity::error; });
-  if (has_errors) return std::unexpected(std::move(staged.problems));
+  if (has_errors && !leaves_something(staged)) return std::unexpected(std::move(staged.problems));
   return commit(staged);
 }
 
@@ -100,39 +111,73 @@ void Configuration::parse(const FragmentChange& change, Staged& staged) const {
   }
 }
 
-void Configuration::validate_servers(Staged& staged) const {
-  const auto place_of = [&](const OwnedServer& owned) {
-    const auto change = staged.changes.find(owned.fragment_id);
-    const Entry& entry = change != staged.changes.end() ? change->second.entry : fragments_.at(owned.fragment_id);
-    return locate(*entry.fragment, entry.parsed->servers[owned.index].at);
-  };
-  const auto report_twice = [&](const OwnedServer& first, const OwnedServer& second) {
-    const Location where = place_of(first);
-    staged.problems.push_back(
-        {Severity::error, place_of(second),
-         fmt::format("virtual_server {} is defined twice, first in {}:{}:{}: remove one, or give them different "
-                     "ports or protocols",
-                     second.server->key.to_string(), where.file, where.line, where.column)});
-  };
+void Configuration::stage_servers(Staged& staged) const {
   for (const auto& [id, change] : staged.changes) {
-    if (change.moved_only || !change.entry.parsed) continue;
-    const auto& servers = change.entry.parsed->servers;
-    for (std::size_t i = 0; i < servers.size(); ++i) {
-      OwnedServer owned{id, i, servers[i].server};
-      const auto [first, is_new] = staged.servers.try_emplace(owned.server->key, owned);
-      if (!is_new) {
-        report_twice(first->second, owned);
-        continue;
-      }
-      const auto held = servers_.find(owned.server->key);
-      if (held == servers_.end()) continue;
-      const auto holder = staged.changes.find(held->second.fragment_id);
-      if (holder == staged.changes.end() || holder->second.moved_only) report_twice(held->second, owned);
+    if (change.moved_only) continue;
+    if (change.old != nullptr) {
+      for (const DeclaredServer& declared : change.old->parsed->servers) staged.slots[declared.key];
     }
+    if (!change.entry.parsed) continue;
+    const auto& servers = change.entry.parsed->servers;
+    for (std::size_t i = 0; i < servers.size(); ++i) staged.slots[servers[i].key].claims.push_back({id, i});
+  }
+  for (auto& [key, slot] : staged.slots) {
+    const auto held = servers_.find(key);
+    if (held != servers_.end()) {
+      for (const Claim& claim : held->second.claims) {
+        const auto change = staged.changes.find(claim.fragment_id);
+        if (change == staged.changes.end() || change->second.moved_only) slot.claims.push_back(claim);
+      }
+      std::ranges::sort(slot.claims);
+    }
+    for (const Claim& claim : slot.claims) {
+      slot.server = entry_of(claim, &staged).parsed->servers[claim.index].server;
+      if (slot.server) break;
+    }
+    if (held != servers_.end() && !slot.claims.empty()) {
+      const auto& running = held->second.server;
+      if (!slot.server || *slot.server == *running) slot.server = running;
+    }
+    const std::size_t before = staged.problems.size();
+    report_slot(key, slot, &staged, staged.problems);
+    if (staged.problems.size() > before) staged.noted.insert(key);
   }
 }
 
-void Configuration::validate_vrrp(Staged& staged) const {
+const Configuration::Entry& Configuration::entry_of(const Claim& claim, const Staged* staged) const {
+  if (staged != nullptr) {
+    const auto change = staged->changes.find(claim.fragment_id);
+    if (change != staged->changes.end()) return change->second.entry;
+  }
+  return fragments_.at(claim.fragment_id);
+}
+
+void Configuration::report_slot(const VirtualServerKey& key, const Slot& slot, const Staged* staged,
+                                std::vector<Problem>& problems) const {
+  std::optional<Location> first;
+  for (const Claim& claim : slot.claims) {
+    const Entry& entry = entry_of(claim, staged);
+    const DeclaredServer& declared = entry.parsed->servers[claim.index];
+    if (!declared.server) continue;
+    const Location where = locate(*entry.fragment, declared.at);
+    if (!first) {
+      first = where;
+      continue;
+    }
+    problems.push_back(
+        {Severity::error, where,
+         fmt::format("virtual_server {} is defined twice, first in {}:{}:{}, the first counts: remove one, "
+                     "or give them different ports or protocols",
+                     key.to_string(), first->file, first->line, first->column)});
+  }
+  if (first || !slot.server) return;
+  const Entry& entry = entry_of(slot.claims.front(), staged);
+  problems.push_back(
+      {Severity::error, locate(*entry.fragment, entry.parsed->servers[slot.claims.front().index].at),
+       fmt::format("virtual_server {} stays as it runs until this is mended: its last good form", key.to_string())});
+}
+
+void Configuration::stage_vrrp(Staged& staged) const {
   std::set<std::string> ids = vrrp_fragments_;
   bool touched = false;
   for (const auto& [id, change] : staged.changes) {
@@ -152,31 +197,33 @@ void Configuration::validate_vrrp(Staged& staged) const {
     const Entry& entry = change != staged.changes.end() ? change->second.entry : fragments_.at(id);
     sources.push_back({entry.fragment.get(), entry.parsed.get()});
   }
-  staged.vrrp = resolve_vrrp(sources);
+  staged.vrrp = resolve_vrrp(std::move(sources), {instances_, scripts_});
   staged.problems.insert(staged.problems.end(), staged.vrrp->problems.begin(), staged.vrrp->problems.end());
+}
+
+bool Configuration::leaves_something(const Staged& staged) const {
+  if (!(staged.vrrp ? staged.vrrp->instances.empty() : instances_.empty())) return true;
+  std::size_t removed = 0;
+  for (const auto& [key, slot] : staged.slots) {
+    if (slot.server) return true;
+    if (servers_.contains(key)) ++removed;
+  }
+  return servers_.size() > removed;
 }
 
 ApplyResult Configuration::commit(Staged& staged) {
   ApplyResult result;
   result.fragments_parsed = staged.fragments_parsed;
-  for (const auto& [id, change] : staged.changes) {
-    if (change.moved_only || change.old == nullptr) continue;
-    for (const DeclaredServer& declared : change.old->parsed->servers) {
-      const VirtualServerKey& key = declared.server->key;
-      if (!staged.servers.contains(key)) {
-        result.delta.virtual_servers[key] = nullptr;
-        servers_.erase(key);
-      }
+  for (auto& [key, slot] : staged.slots) {
+    const auto held = servers_.find(key);
+    keep_if(noted_servers_, key, staged.noted.contains(key));
+    if (slot.server) {
+      if (held == servers_.end() || held->second.server != slot.server) result.delta.virtual_servers[key] = slot.server;
+      servers_[key] = std::move(slot);
+    } else if (held != servers_.end()) {
+      result.delta.virtual_servers[key] = nullptr;
+      servers_.erase(held);
     }
-  }
-  for (auto& [key, owned] : staged.servers) {
-    OwnedServer& held = servers_[key];
-    if (held.server && *held.server == *owned.server) {
-      owned.server = held.server;
-    } else {
-      result.delta.virtual_servers[key] = owned.server;
-    }
-    held = std::move(owned);
   }
   if (staged.vrrp) {
     auto instances = shared_values(std::move(staged.vrrp->instances), instances_);
@@ -185,25 +232,23 @@ ApplyResult Configuration::commit(Staged& staged) {
     globals_ = std::move(staged.vrrp->globals);
     instances_ = std::move(instances);
     scripts_ = std::move(scripts);
-    vrrp_warnings_ = std::move(staged.vrrp->problems);
+    vrrp_problems_ = std::move(staged.vrrp->problems);
     if (result.delta.vrrp_changed) {
       result.delta.globals = globals_;
       result.delta.instances = instances_;
       result.delta.scripts = scripts_;
     }
   }
-  result.warnings = std::move(staged.problems);
+  result.problems = std::move(staged.problems);
   for (auto& [id, change] : staged.changes) {
     if (!change.entry.fragment) {
       fragments_.erase(id);
       vrrp_fragments_.erase(id);
+      noted_fragments_.erase(id);
       continue;
     }
-    if (change.entry.parsed->has_vrrp()) {
-      vrrp_fragments_.insert(id);
-    } else {
-      vrrp_fragments_.erase(id);
-    }
+    keep_if(vrrp_fragments_, id, change.entry.parsed->has_vrrp());
+    keep_if(noted_fragments_, id, !change.entry.parsed->findings.empty());
     fragments_[id] = std::move(change.entry);
   }
   return result;
@@ -214,19 +259,26 @@ std::shared_ptr<const VirtualServer> Configuration::virtual_server(const Virtual
   return found == servers_.end() ? nullptr : found->second.server;
 }
 
-std::vector<Problem> Configuration::warnings() const {
-  std::vector<Problem> result = vrrp_warnings_;
-  for (const auto& [id, entry] : fragments_) {
+std::vector<Problem> Configuration::problems() const {
+  std::vector<Problem> result = vrrp_problems_;
+  for (const std::string& id : noted_fragments_) {
+    const Entry& entry = fragments_.at(id);
     for (const Finding& finding : entry.parsed->findings) result.push_back(locate(*entry.fragment, finding));
   }
+  for (const VirtualServerKey& key : noted_servers_) report_slot(key, servers_.at(key), nullptr, result);
   sort_by_place(result);
   return result;
 }
 
-std::vector<Problem> check_text(std::string_view file, std::string_view text) {
+Verdict check_text(std::string_view file, std::string_view text) {
+  return check({{std::string(file), std::string(text)}});
+}
+
+Verdict check(const std::vector<SourceText>& sources) {
   Configuration configuration;
-  auto result = configuration.apply(split(file, text, {}));
-  return result ? std::move(result->warnings) : std::move(result.error());
+  auto result = configuration.apply(split(sources, {}));
+  if (!result) return {false, std::move(result.error())};
+  return {true, std::move(result->problems)};
 }
 
 }  // namespace vipkeeper::config

@@ -28,10 +28,12 @@ struct DeclaredAnnounce {
   std::optional<unsigned> refresh_repeat;
 };
 
+// What every instance takes from it where it does not say it itself.
 struct DeclaredGlobals {
   std::optional<std::string> router_id;
   std::optional<int> vrrp_version;
   std::optional<IpAddress> multicast_group;
+  bool multicast_group_is_bad = false;  // said and already reported
   DeclaredAnnounce announce;
   std::optional<bool> v3_checksum_as_v2;
   std::optional<std::string> script_user;
@@ -47,7 +49,8 @@ void overlay(DeclaredGlobals& older, const DeclaredGlobals& newer);
 
 struct DeclaredScript {
   VrrpScript script;
-  Position at;  // of its name
+  Position at;            // of its name
+  bool unusable = false;  // and already reported; its name is all that counts
 };
 
 struct DeclaredTrackedScript {
@@ -59,9 +62,9 @@ struct DeclaredTrackedScript {
 struct DeclaredInstance {
   std::string name;
   Position name_at;
+  bool unusable = false;  // and already reported; its name is all that counts
   std::optional<std::string> interface;
   MaybeSaid<std::uint8_t> vrid;
-  bool vrid_is_bad = false;  // said and already reported
   std::optional<int> priority;
   std::optional<int> version;
   MaybeSaid<Duration> advert_interval;
@@ -72,6 +75,7 @@ struct DeclaredInstance {
   std::optional<IpAddress> source;
   std::optional<Position> unicast_at;  // of the unicast_peer block
   std::vector<Said<IpAddress>> unicast_peers;
+  bool has_bad_peer = false;  // said and already reported
   std::optional<IpAddress> multicast_group;
   std::optional<bool> v3_checksum_as_v2;
   MaybeSaid<unsigned> down_timer_adverts;
@@ -92,7 +96,8 @@ struct DeclaredInstance {
 
 // Resolved at once: nothing of another fragment plays a part.
 struct DeclaredServer {
-  std::shared_ptr<const VirtualServer> server;
+  VirtualServerKey key;
+  std::shared_ptr<const VirtualServer> server;  // null: unusable, and already reported
   Position at;
 };
 

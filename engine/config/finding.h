@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,17 +34,26 @@ struct Finding {
 // Collects every finding of one fragment, in the order they were made.
 class Findings {
  public:
-  void error(Position at, std::string message) { list_.push_back({Severity::error, at, std::move(message)}); }
+  void error(Position at, std::string message) { add(Severity::error, at, std::move(message)); }
   void warning(Position at, std::string message) { list_.push_back({Severity::warning, at, std::move(message)}); }
   void add(Severity severity, Position at, std::string message, std::optional<Position> other = std::nullopt) {
+    if (severity == Severity::error) ++doubts_;
     list_.push_back({severity, at, std::move(message), other});
+  }
+  // A word that stands where it means nothing: with a brace missing, a sign that it belongs elsewhere.
+  void misplaced(Position at, std::string message) {
+    warning(at, std::move(message));
+    ++doubts_;
   }
 
   [[nodiscard]] const std::vector<Finding>& list() const { return list_; }
+  // How many errors and misplaced words there are.
+  [[nodiscard]] std::size_t doubts() const { return doubts_; }
   [[nodiscard]] std::vector<Finding> take() { return std::move(list_); }
 
  private:
   std::vector<Finding> list_;
+  std::size_t doubts_ = 0;
 };
 
 // Where `at` lies in the file that the fragment was cut from.

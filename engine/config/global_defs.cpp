@@ -36,13 +36,14 @@ void read_vrrp_version(Findings& findings, const Statement& statement, DeclaredG
 void read_mcast_group4(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
   const auto group = read_address(findings, statement, 1);
   expect_end(findings, statement, 2);
-  if (!group) return;
-  if (!group->is_v4() || !group->is_multicast()) {
-    findings.error(statement.words[1].at,
-                   fmt::format("'{}': needs an IPv4 multicast address, 224.0.0.18 by default", quote(statement)));
-    return;
+  globals.multicast_group_is_bad = !group || !group->is_v4() || !group->is_multicast();
+  if (!globals.multicast_group_is_bad) {
+    globals.multicast_group = group;
+  } else if (group) {
+    findings.error(
+        statement.words[1].at,
+        fmt::format("'{}' is left out: needs an IPv4 multicast address, 224.0.0.18 by default", quote(statement)));
   }
-  globals.multicast_group = group;
 }
 
 void read_script_user(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
@@ -68,7 +69,9 @@ void read_max_auto_priority(Findings& findings, const Statement& statement, Decl
 
 void read_enable_script_security(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
   globals.enable_script_security = true;
-  expect_end(findings, statement, 1);
+  // keepalived takes no word behind it; "true" is what people write there.
+  const bool says_on = statement.words.size() > 1 && read_switch(findings, statement, 1).value_or(false);
+  expect_end(findings, statement, says_on ? 2 : 1);
 }
 
 void read_strict(Findings& findings, const Statement& statement, DeclaredGlobals& globals) {
@@ -280,6 +283,8 @@ void overlay(DeclaredGlobals& older, const DeclaredGlobals& newer) {
   overlay_one(older.router_id, newer.router_id);
   overlay_one(older.vrrp_version, newer.vrrp_version);
   overlay_one(older.multicast_group, newer.multicast_group);
+  if (newer.multicast_group) older.multicast_group_is_bad = false;
+  if (newer.multicast_group_is_bad) older.multicast_group_is_bad = true;
   overlay_one(older.announce.repeat, newer.announce.repeat);
   overlay_one(older.announce.delay, newer.announce.delay);
   overlay_one(older.announce.refresh, newer.announce.refresh);

@@ -63,13 +63,20 @@ constexpr Vocabulary<Authentication> authentication_vocabulary{"authentication",
 
 void read_unicast_peers(Findings& findings, const Statement& block, DeclaredInstance& instance) {
   expect_end(findings, block, 1, true);
-  if (!expect_block(findings, block)) return;
   instance.unicast_at = block.at();
+  if (!expect_block(findings, block)) {
+    instance.has_bad_peer = true;
+    return;
+  }
   for (const Statement& statement : block.children) {
-    const auto peer = IpAddress::parse(statement.keyword());
+    const auto peer = statement.unusable ? std::nullopt : IpAddress::parse(statement.keyword());
     if (!peer) {
-      findings.error(statement.at(), fmt::format("unicast_peer '{}' is not an IP address: names are not looked up",
-                                                 printable(statement.keyword())));
+      instance.has_bad_peer = true;
+      if (statement.unusable) continue;
+      findings.error(statement.at(),
+                     fmt::format("unicast_peer '{}' is not an IP address, it is left out and will not hear "
+                                 "this router: names are not looked up, write its address",
+                                 printable(statement.keyword())));
       continue;
     }
     for (std::size_t i = 1; i < statement.words.size(); ++i) {
@@ -78,8 +85,10 @@ void read_unicast_peers(Findings& findings, const Statement& block, DeclaredInst
         findings.warning(word.at, fmt::format("'{}' is not supported yet, ignored", word.text));
         ++i;
       } else if (IpAddress::parse(word.text)) {
-        findings.error(word.at, fmt::format("'{}': a second peer '{}' on the line: put each on its own line",
-                                            quote(statement), printable(word.text)));
+        instance.has_bad_peer = true;
+        findings.error(word.at,
+                       fmt::format("'{}': a second peer '{}' on the line is left out: put each on its own line",
+                                   quote(statement), printable(word.text)));
       } else {
         findings.warning(word.at, fmt::format("unknown option '{}' of unicast_peer, ignored", printable(word.text)));
       }
@@ -92,6 +101,7 @@ void read_track_interfaces(Findings& findings, const Statement& block, DeclaredI
   expect_end(findings, block, 1, true);
   if (!expect_block(findings, block)) return;
   for (const Statement& statement : block.children) {
+    if (statement.unusable) continue;
     const TrackWeight weight = read_track_weight(findings, statement);
     instance.track_interfaces.push_back(
         {{statement.words.front().text, weight.weight.value_or(0), weight.reverse}, statement.at()});
@@ -102,14 +112,21 @@ void read_track_scripts(Findings& findings, const Statement& block, DeclaredInst
   expect_end(findings, block, 1, true);
   if (!expect_block(findings, block)) return;
   for (const Statement& statement : block.children) {
+    if (statement.unusable) continue;
     const TrackWeight weight = read_track_weight(findings, statement);
     instance.track_scripts.push_back({{statement.words.front().text, weight.weight, weight.reverse}, statement.at()});
   }
 }
 
+// Without what its peers authenticate by they would drop what it sends, and it what they do.
 void read_authentication(Findings& findings, const Statement& block, DeclaredInstance& instance) {
   expect_end(findings, block, 1, true);
-  if (!expect_block(findings, block)) return;
+  const bool has_block = expect_block(findings, block);
+  if (!has_block || std::ranges::any_of(block.children, &Statement::unusable)) {
+    instance.unusable = true;
+    findings.error(block.at(), "without its 'authentication' the instance is left out: its peers have one");
+    return;
+  }
   instance.authentication_at = block.at();
   Authentication authentication;
   read_statements(findings, block.children, authentication_vocabulary, "authentication", authentication);
@@ -118,9 +135,10 @@ void read_authentication(Findings& findings, const Statement& block, DeclaredIns
     findings.warning(block.at(), "'authentication' without auth_type is ignored: add 'auth_type PASS'");
   } else if (authentication.type->text == "AH") {
     instance.authentication_is_bad = true;
-    // Its peers would drop what we send: running without it means two holders.
+    instance.unusable = true;
     findings.error(authentication.type->at,
-                   "'auth_type AH' is not supported: use 'auth_type PASS' on all nodes, or version 3");
+                   "'auth_type AH' is not supported, the instance is left out: use 'auth_type PASS' on all nodes, or "
+                   "version 3");
   } else if (authentication.type->text != "PASS") {
     instance.authentication_is_bad = true;
     findings.warning(authentication.type->at,

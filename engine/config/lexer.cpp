@@ -34,8 +34,21 @@ void Lexer::advance() {
   }
 }
 
+// The length of a '\' that ends the line here, with the end of the line; 0: there is none.
+std::size_t Lexer::joint() const {
+  if (peek() != '\\') return 0;
+  const std::size_t carriage_return = peek(1) == '\r' ? 1 : 0;
+  return peek(1 + carriage_return) == '\n' ? 2 + carriage_return : 0;
+}
+
 void Lexer::skip_blanks() {
-  while (!at_end() && is_blank(peek())) {
+  while (!at_end() && (is_blank(peek()) || joint() > 0)) {
+    if (const std::size_t length = joint(); length > 0) {
+      findings_.warning(at_,
+                        "'\\' at the end of a line joins it with the next; keepalived 2.2 does not: write one line");
+      for (std::size_t i = 0; i < length; ++i) advance();
+      continue;
+    }
     if (!is_allowed_blank(peek())) {
       findings_.error(at_, "control character in the text: is this a keepalived.conf? Remove it");
       while (!at_end() && is_blank(peek()) && !is_allowed_blank(peek())) advance();
@@ -71,7 +84,7 @@ Token Lexer::next() {
 }
 
 void Lexer::read_word(Token& token) {
-  while (!at_end() && !ends_word(peek())) {
+  while (!at_end() && !ends_word(peek()) && joint() == 0) {
     if (peek() == '"') {
       read_quoted(token);
     } else if (peek() == '$' && peek(1) == '{') {
@@ -106,7 +119,9 @@ void Lexer::read_quoted(Token& token) {
   if (peek() == '"') {
     advance();
   } else {
-    findings_.error(opened, "the string that starts here is not closed: add '\"' before the end of the line");
+    token.unclosed = true;
+    findings_.error(opened,
+                    "the string that starts here is not closed, the line is left out: add '\"' before the end of it");
   }
 }
 

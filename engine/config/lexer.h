@@ -16,6 +16,7 @@ struct Token {
   TokenKind kind = TokenKind::end;
   std::string text;
   bool quoted = false;
+  bool unclosed = false;  // a quote that the line's end closed; reported
   Position at;
   std::size_t begin = 0;
   std::size_t end = 0;
@@ -23,8 +24,8 @@ struct Token {
 
 // Cuts keepalived.conf text into tokens. Words are separated by blanks and braces; `#` and `!` start a comment anywhere
 // outside quotes; "..." holds blanks, braces and comment marks, with C escapes, on one line; a ${...} belongs to its
-// word. Never fails: what is wrong goes to `findings`, and the text goes on. `text` and `findings` must outlive the
-// lexer.
+// word; a '\' at the end of a line joins it with the next. Never fails: what is wrong goes to `findings`, and the text
+// goes on. `text` and `findings` must outlive the lexer.
 class Lexer {
  public:
   Lexer(std::string_view text, Findings& findings);
@@ -35,6 +36,7 @@ class Lexer {
  private:
   [[nodiscard]] bool at_end() const { return offset_ >= text_.size(); }
   [[nodiscard]] char peek(std::size_t ahead = 0) const;
+  [[nodiscard]] std::size_t joint() const;
   void advance();
   void skip_blanks();
   void read_word(Token& token);

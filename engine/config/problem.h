@@ -12,7 +12,8 @@ struct Location {
   std::uint32_t column = 0;
 };
 
-// error: the text cannot be used. warning: a keepalived would complain too, but run with it.
+// error: what it points at is left out, the line or, where that would be unsafe, its block; the rest is used.
+// warning: used, but corrected, or a word that has no effect.
 enum class Severity { error, warning };
 
 struct Problem {

@@ -16,15 +16,20 @@ using std::chrono::microseconds;
 
 constexpr Duration longest = hours(24);
 
+// To ask elsewhere would say nothing about the real server, and might take a good one out.
+constexpr Otherwise without_check{"the check is left out, without one the real server counts as alive",
+                                  Severity::error};
+
 void read_connect_ip(Findings& findings, const Statement& statement, TcpCheckDraft& check) {
-  if (const auto address = read_address(findings, statement, 1)) check.connect_address = address;
+  check.connect_address = read_address(findings, statement, 1, without_check);
+  if (!check.connect_address) check.unusable = true;
   expect_end(findings, statement, 2);
 }
 
 void read_connect_port(Findings& findings, const Statement& statement, TcpCheckDraft& check) {
-  if (const auto port = read_integer(findings, statement, 1, 1, 65535, {"", Severity::error})) {
-    check.connect_port = static_cast<std::uint16_t>(*port);
-  }
+  const auto port = read_integer(findings, statement, 1, 1, 65535, without_check);
+  if (!port) check.unusable = true;
+  if (port) check.connect_port = static_cast<std::uint16_t>(*port);
   expect_end(findings, statement, 2);
 }
 
@@ -33,12 +38,19 @@ void read_timing(Findings& findings, const Statement& statement, Draft& draft) {
   read(findings, statement, draft.timing);
 }
 
+// HTTP_GET's old word: keepalived does not know it here.
+void read_nb_get_retry(Findings& findings, const Statement& statement, TcpCheckDraft& check) {
+  findings.warning(statement.at(), fmt::format("'{}' is taken for 'retry', which is its name in TCP_CHECK: write that",
+                                               quote(statement)));
+  read_retry(findings, statement, check.timing);
+}
+
 constexpr auto check_known = std::to_array<Keyword<TcpCheckDraft>>({
     {"connect_ip", read_connect_ip},
     {"connect_port", read_connect_port},
     {"connect_timeout", read_timing<read_connect_timeout, TcpCheckDraft>},
     {"retry", read_timing<read_retry, TcpCheckDraft>},
-    {"nb_get_retry", read_timing<read_retry, TcpCheckDraft>},
+    {"nb_get_retry", read_nb_get_retry},
     {"delay_before_retry", read_timing<read_delay_before_retry, TcpCheckDraft>},
     {"delay_loop", read_timing<read_delay_loop, TcpCheckDraft>},
 });
@@ -53,7 +65,7 @@ void read_tcp_check(Findings& findings, const Statement& block, RealServerDraft&
   TcpCheckDraft check;
   check.at = block.at();
   read_statements(findings, block.children, check_vocabulary, "TCP_CHECK", check);
-  server.checks.push_back(check);
+  if (!check.unusable) server.checks.push_back(check);
 }
 
 // The real server is served all the same: taking it out for want of a check would be worse.
@@ -176,9 +188,10 @@ void read_real_server(Findings& findings, const Statement& block, VirtualServerD
   const auto address = read_address(findings, block, 1);
   bool usable = address.has_value();
   if (block.words.size() > 2) {
-    const auto port = read_integer(findings, block, 2, 1, 65535, {"", Severity::error});
+    const auto port = read_integer(findings, block, 2, 0, 65535, {"it is left out", Severity::error});
     usable = usable && port;
-    if (port) draft.port = static_cast<std::uint16_t>(*port);
+    // 0 is the kernel's way to say: the port that was asked for.
+    if (port.value_or(0) != 0) draft.port = static_cast<std::uint16_t>(*port);
   }
   expect_end(findings, block, 3, true);
   read_statements(findings, block.children, vocabulary, quote(block, 0, 3), draft);

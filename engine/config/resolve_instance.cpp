@@ -32,8 +32,8 @@ class InstanceResolver {
 
   std::optional<VrrpInstance> resolve() {
     if (is_ipv6()) {
-      findings_.warning(declared_.name_at,
-                        fmt::format("{} has IPv6 addresses, which is not supported yet, ignored", title_));
+      refuse(declared_.name_at,
+             fmt::format("{} is left out: it has IPv6 addresses, which is not supported yet", title_));
       return std::nullopt;
     }
     instance_.name = declared_.name;
@@ -48,11 +48,17 @@ class InstanceResolver {
     resolve_announcements();
     instance_.accept = declared_.accept.value_or(!strict_ || instance_.priority == owner_priority);
     instance_.notify = declared_.notify;
+    if (!usable_) return std::nullopt;
     return std::move(instance_);
   }
 
  private:
-  void error(Position at, std::string message) { findings_.error(at, std::move(message)); }
+  // The line is left out; the instance, where it would not be safe or possible without it.
+  void leave_out(Position at, std::string message) { findings_.error(at, std::move(message)); }
+  void refuse(Position at, std::string message) {
+    findings_.error(at, std::move(message));
+    usable_ = false;
+  }
   void warn(Position at, std::string message) { findings_.warning(at, std::move(message)); }
 
   [[nodiscard]] bool is_ipv6() const {
@@ -64,13 +70,14 @@ class InstanceResolver {
     instance_.version = declared_.version.value_or(globals_.vrrp_version.value_or(2));
     instance_.interface = declared_.interface.value_or(globals_.default_interface.value_or(""));
     if (instance_.interface.empty() && !declared_.interface) {
-      error(declared_.name_at, fmt::format("{} has no 'interface': add 'interface NAME'", title_));
+      refuse(declared_.name_at, fmt::format("{} is left out: it has no 'interface', add 'interface NAME'", title_));
     }
     if (declared_.vrid) {
       instance_.vrid = declared_.vrid->value;
-    } else if (!declared_.vrid_is_bad) {
-      error(declared_.name_at,
-            fmt::format("{} has no 'virtual_router_id': add one from 1 to 255, the same on all its nodes", title_));
+    } else {
+      refuse(declared_.name_at, fmt::format("{} is left out: it has no 'virtual_router_id', add one from 1 to 255, the "
+                                            "same on all its nodes",
+                                            title_));
     }
     instance_.v3_checksum_as_v2 = declared_.v3_checksum_as_v2.value_or(globals_.v3_checksum_as_v2.value_or(false));
     instance_.down_timer_adverts = default_down_timer_adverts;
@@ -151,14 +158,28 @@ class InstanceResolver {
         declared_.multicast_group.value_or(globals_.multicast_group.value_or(GlobalDefs{}.multicast_group));
     instance_.source = declared_.source;
     if (!instance_.multicast_group.is_v4())
-      error(declared_.name_at, fmt::format("{}: 'mcast_dst_ip' must be IPv4 as its addresses", title_));
-    if (instance_.source && !instance_.source->is_v4())
-      error(declared_.name_at, fmt::format("{}: its source address must be IPv4 as its addresses", title_));
+      refuse(declared_.name_at, fmt::format("{} is left out: 'mcast_dst_ip' must be IPv4 as its addresses", title_));
+    if (instance_.source && !instance_.source->is_v4()) {
+      leave_out(declared_.name_at, fmt::format("{}: its source address must be IPv4 as its addresses, the interface's "
+                                               "primary address is used",
+                                               title_));
+      instance_.source.reset();
+    }
+    resolve_unicast();
+    // Its peers would be in a group that nobody here knows of.
+    if (instance_.unicast_peers.empty() && !declared_.multicast_group && globals_.multicast_group_is_bad)
+      refuse(declared_.name_at, fmt::format("{} is left out: global_defs' 'vrrp_mcast_group4' cannot be used", title_));
+  }
+
+  void resolve_unicast() {
+    bool has_bad_peer = declared_.has_bad_peer;
     std::set<IpAddress> seen;
     for (const auto& [peer, at] : declared_.unicast_peers) {
       const std::string text = peer.to_string();
       if (!peer.is_v4()) {
-        error(at, fmt::format("unicast_peer '{}' must be IPv4 as the addresses of {}", text, title_));
+        leave_out(at,
+                  fmt::format("unicast_peer '{}' must be IPv4 as the addresses of {}, it is left out", text, title_));
+        has_bad_peer = true;
       } else if (peer == instance_.source) {
         warn(at, fmt::format("unicast_peer '{}' is the own unicast_src_ip, ignored: list the other nodes only", text));
       } else if (!seen.insert(peer).second) {
@@ -169,8 +190,16 @@ class InstanceResolver {
     }
     // Never what its opposite would be: a keepalived takes a block without peers for multicast.
     instance_.unicast = declared_.unicast_at.has_value();
-    if (instance_.unicast && strict_)
-      error(*declared_.unicast_at, "'unicast_peer' is not possible with vrrp_strict: remove one of the two");
+    if (!instance_.unicast) return;
+    if (!instance_.unicast_peers.empty()) {
+      if (strict_)
+        warn(*declared_.unicast_at, "'unicast_peer' is not for vrrp_strict, it is used all the same: remove one");
+    } else if (has_bad_peer) {
+      refuse(*declared_.unicast_at,
+             fmt::format("{} is left out: none of its unicast_peers can be used, and multicast was "
+                         "not asked for",
+                         title_));
+    }
   }
 
   // Resolves one address; nullopt if it is not for this instance.
@@ -178,10 +207,12 @@ class InstanceResolver {
     VirtualAddress address = said.value;
     if (!address.prefix.address.is_v4()) {
       if (list == "virtual_ipaddress") {
-        error(said.at,
-              fmt::format("'{}': all addresses of {} must be of one family", address.prefix.to_string(), title_));
+        leave_out(said.at, fmt::format("'{}' is left out: all addresses of {} must be of one family, "
+                                       "virtual_ipaddress_excluded takes the others",
+                                       address.prefix.to_string(), title_));
       } else {
-        warn(said.at, fmt::format("'{}': IPv6 in {} is not supported yet, ignored", address.prefix.to_string(), list));
+        leave_out(said.at,
+                  fmt::format("'{}' is left out: IPv6 in {} is not supported yet", address.prefix.to_string(), list));
       }
       return std::nullopt;
     }
@@ -208,13 +239,15 @@ class InstanceResolver {
       if (auto address = resolve_address(said, "virtual_ipaddress_excluded"))
         instance_.excluded_addresses.push_back(std::move(*address));
     }
-    if (!instance_.addresses.empty() || declared_.has_bad_address || declared_.no_virtual_ipaddress) return;
-    if (!declared_.addresses.empty()) return;  // all refused, and reported
-    const std::string message = fmt::format("{} has no 'virtual_ipaddress': add one", title_);
-    if (instance_.version == 3 || strict_) {
-      error(declared_.name_at, message);
+    if (!instance_.addresses.empty()) return;
+    if (declared_.has_bad_address) {
+      refuse(declared_.name_at, fmt::format("{} is left out: none of its addresses can be used", title_));
+    } else if (declared_.no_virtual_ipaddress) {
+      return;
+    } else if (instance_.version == 3 || strict_) {
+      refuse(declared_.name_at, fmt::format("{} is left out: it has no 'virtual_ipaddress', add one", title_));
     } else {
-      warn(declared_.name_at, message);
+      warn(declared_.name_at, fmt::format("{} has no 'virtual_ipaddress': add one", title_));
     }
   }
 
@@ -252,6 +285,7 @@ class InstanceResolver {
   std::string title_;
   bool strict_;
   VrrpInstance instance_;
+  bool usable_ = true;
   std::set<std::pair<IpAddress, std::string>> addresses_seen_;
 };
 

@@ -26,21 +26,26 @@ std::string shown(const IpAddress& address, std::uint16_t port) {
 
 class ServerResolver {
  public:
-  ServerResolver(Findings& findings, const VirtualServerDraft& draft) : findings_(findings), draft_(draft) {}
+  ServerResolver(Findings& findings, const VirtualServerDraft& draft)
+      : findings_(findings), draft_(draft), has_bad_real_server_(draft.has_bad_real_server) {}
 
-  std::shared_ptr<const VirtualServer> resolve(std::string comment) {
+  DeclaredServer resolve(std::string comment) {
     server_.comment = std::move(comment);
     resolve_key();
     resolve_balancing();
     resolve_persistence();
     for (const RealServerDraft& real : draft_.real_servers) resolve_real_server(real);
     // A Service's endpoints come and go, and whoever wrote the text said so; by hand it was forgotten.
-    if (server_.real_servers.empty() && server_.comment.empty() && !draft_.has_bad_real_server && usable_) {
+    if (server_.real_servers.empty() && server_.comment.empty() && !has_bad_real_server_) {
       findings_.warning(draft_.at, fmt::format("'{}' has no real_server: connections to it are refused", draft_.title));
     }
     resolve_quorum();
-    if (!usable_) return nullptr;
-    return std::make_shared<const VirtualServer>(std::move(server_));
+    if (server_.real_servers.empty() && has_bad_real_server_) {
+      findings_.error(draft_.at, fmt::format("'{}' is left out: none of its real_servers can be used", draft_.title));
+      return {server_.key, nullptr, draft_.at};
+    }
+    const VirtualServerKey key = server_.key;
+    return {key, std::make_shared<const VirtualServer>(std::move(server_)), draft_.at};
   }
 
  private:
@@ -59,7 +64,13 @@ class ServerResolver {
     } else if (!draft_.real_servers.empty()) {
       key.family = draft_.real_servers.front().address.family();
     }
-    if (draft_.fwmark != 0) return;  // the kernel does not look at the protocol
+    if (draft_.fwmark != 0) {
+      if (draft_.protocol)
+        findings_.warning(draft_.at, fmt::format("'protocol' of '{}' is ignored: the kernel looks at the mark alone; "
+                                                 "remove it",
+                                                 draft_.title));
+      return;
+    }
     if (!draft_.protocol) warn_default(draft_.protocol_is_bad, "protocol", "UDP");
     key.protocol = draft_.protocol.value_or(Protocol::udp);
   }
@@ -93,10 +104,11 @@ class ServerResolver {
     real.address = draft.address;
     real.method = first_said({&draft.method, &draft_.method}, ForwardingMethod::masquerade);
     if (real.method != ForwardingMethod::tunnel && real.address.family() != server_.key.family) {
-      findings_.error(draft.at, fmt::format("real_server {} is {} but '{}' is {}: only lb_kind TUN can mix them",
+      findings_.error(draft.at, fmt::format("real_server {} is {} but '{}' is {}, it is left out: only lb_kind TUN can "
+                                            "mix them",
                                             real.address.to_string(), to_string(real.address.family()), draft_.title,
                                             to_string(server_.key.family)));
-      usable_ = false;
+      has_bad_real_server_ = true;
       return;
     }
     const std::uint16_t own_port = draft.port.value_or(draft_.port);
@@ -141,9 +153,9 @@ class ServerResolver {
         defaults.delay_before_retry);
     if (check.connect_port == 0) {
       findings_.error(draft.at,
-                      fmt::format("TCP_CHECK of real_server {} has no port to connect to: add 'connect_port N'",
+                      fmt::format("TCP_CHECK of real_server {} has no port to connect to, it is left out: add "
+                                  "'connect_port N'",
                                   into.address.to_string()));
-      usable_ = false;
       return;
     }
     into.checks.push_back(check);
@@ -171,13 +183,12 @@ class ServerResolver {
   const VirtualServerDraft& draft_;
   VirtualServer server_;
   std::map<std::pair<IpAddress, std::uint16_t>, Position> seen_;
-  bool usable_ = true;
+  bool has_bad_real_server_;
 };
 
 }  // namespace
 
-std::shared_ptr<const VirtualServer> resolve_server(Findings& findings, const VirtualServerDraft& draft,
-                                                    std::string comment) {
+DeclaredServer resolve_server(Findings& findings, const VirtualServerDraft& draft, std::string comment) {
   return ServerResolver(findings, draft).resolve(std::move(comment));
 }
 

@@ -14,8 +14,14 @@ struct VrrpSource {
   const ParsedFragment* parsed;
 };
 
+// What runs before this text comes; both outlive the call of resolve_vrrp().
+struct RunningVrrp {
+  const std::vector<std::shared_ptr<const VrrpInstance>>& instances;
+  const std::vector<std::shared_ptr<const VrrpScript>>& scripts;
+};
+
 // The VRRP side of all fragments together, globals and defaults applied. Its problems are those that no fragment has
-// for itself: they come from globals, defaults, or two blocks that do not go together.
+// for itself: they come from globals, defaults, two blocks that do not go together, or say that a last good form stays.
 struct VrrpSide {
   GlobalDefs globals;
   std::vector<VrrpInstance> instances;
@@ -23,8 +29,9 @@ struct VrrpSide {
   std::vector<Problem> problems;
 };
 
-// In the order of `sources`; the first of two blocks of one name counts (and the second is an error).
-VrrpSide resolve_vrrp(const std::vector<VrrpSource>& sources);
+// Instances and scripts by name. The first of two blocks of one name counts (and the second is an error). A block that
+// cannot be used is there in the form that runs under its name, if one does.
+VrrpSide resolve_vrrp(std::vector<VrrpSource> sources, const RunningVrrp& running);
 
 // One instance under `globals`. nullopt: it cannot run here; see what was added to `findings`.
 std::optional<VrrpInstance> resolve_instance(Findings& findings, const DeclaredInstance& declared,

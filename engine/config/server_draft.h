@@ -22,6 +22,7 @@ struct TcpCheckDraft {
   std::optional<std::uint16_t> connect_port;
   CheckTiming timing;
   Position at;
+  bool unusable = false;  // and already reported
 };
 
 struct RealServerDraft {
@@ -77,8 +78,8 @@ void read_delay_loop(Findings& findings, const Statement& statement, CheckTiming
 void read_retry(Findings& findings, const Statement& statement, CheckTiming& timing);
 void read_delay_before_retry(Findings& findings, const Statement& statement, CheckTiming& timing);
 
-// Defaults and inheritance applied, with keepalived's corrections as warnings. Null: unusable, and reported.
-std::shared_ptr<const VirtualServer> resolve_server(Findings& findings, const VirtualServerDraft& draft,
-                                                    std::string comment);
+// Defaults and inheritance applied, with keepalived's corrections as warnings. Its key is there also where the server
+// is unusable.
+DeclaredServer resolve_server(Findings& findings, const VirtualServerDraft& draft, std::string comment);
 
 }  // namespace vipkeeper::config

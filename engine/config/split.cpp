@@ -5,8 +5,10 @@
 #include <string>
 #include <utility>
 
+#include "engine/config/blocks.h"
 #include "engine/config/configuration.h"
 #include "engine/config/statement.h"
+#include "engine/config/variables.h"
 
 namespace vipkeeper::config {
 namespace {
@@ -43,7 +45,7 @@ std::string id_of(const Statement& block) {
 // Walks forward through a text, knowing line and column (as the lexer counts them).
 class Ruler {
  public:
-  explicit Ruler(std::string_view text) : text_(text) {}
+  Ruler(std::string_view text, Position at) : text_(text), at_(at) {}
 
   void advance_to(std::size_t offset) {
     for (; offset_ < offset; ++offset_) {
@@ -69,20 +71,34 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; 
 // The texts between the ends of two blocks, so that nothing is lost: comments, and what could not be understood.
 class Splitter {
  public:
-  Splitter(std::string_view file, std::string_view text, const FragmentChange& previous)
-      : file_(file), text_(text), previous_(previous), ruler_(text) {}
+  explicit Splitter(const FragmentChange& previous) : previous_(previous) {}
 
-  FragmentChange split() {
+  void split(const SourceText& source) {
+    const auto expanded = variables_.expand(source.text);
+    const std::string_view text = expanded ? std::string_view(*expanded) : source.text;
+    Ruler ruler(text, {source.first_line, source.first_column});
     Findings findings;  // apply() finds them again, fragment by fragment
-    const auto blocks = parse_statements(text_, findings);
+    const auto blocks = parse_statements(text, findings);
+    const auto add = [&](const std::string& name, std::size_t begin, std::size_t end) {
+      add_fragment(name, source.file, text, begin, end, ruler);
+    };
     std::size_t begin = 0;
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (std::size_t i = 0; i < blocks.size();) {
+      std::size_t next = i + 1;
+      // What an instance lost by a '}' too many tells on it.
+      if (blocks[i].keyword() == "vrrp_instance") {
+        while (next < blocks.size() && belongs_in_instance(blocks[next].keyword())) ++next;
+      }
       // The text behind the last block belongs to it, if it is more than blanks.
-      const std::size_t end = i + 1 < blocks.size() ? blocks[i].end : text_.size();
+      const std::size_t end = next < blocks.size() ? blocks[next - 1].end : text.size();
       add(id_of(blocks[i]), begin, end);
       begin = end;
+      i = next;
     }
-    if (blocks.empty()) add("9/other/", 0, text_.size());
+    if (blocks.empty()) add("9/other/", 0, text.size());
+  }
+
+  FragmentChange take() {
     for (const auto& [id, fragment] : previous_) {
       if (fragment) result_.try_emplace(id, nullptr);
     }
@@ -90,33 +106,37 @@ class Splitter {
   }
 
  private:
-  void add(const std::string& name, std::size_t begin, std::size_t end) {
-    while (begin < end && is_blank(text_[begin])) ++begin;
-    while (end > begin && is_blank(text_[end - 1])) --end;
+  void add_fragment(const std::string& name, const std::string& file, std::string_view text, std::size_t begin,
+                    std::size_t end, Ruler& ruler) {
+    while (begin < end && is_blank(text[begin])) ++begin;
+    while (end > begin && is_blank(text[end - 1])) --end;
     if (begin == end) return;
     std::string id = name;
     const unsigned count = ++used_[name];
     if (count > 1) id = fmt::format("{}#{:04}", name, count);
-    ruler_.advance_to(begin);
-    Fragment fragment{id, std::string(file_), ruler_.at().line, std::string(text_.substr(begin, end - begin)),
-                      ruler_.at().column};
+    ruler.advance_to(begin);
+    Fragment fragment{id, file, ruler.at().line, std::string(text.substr(begin, end - begin)), ruler.at().column};
     const auto old = previous_.find(id);
     const bool unchanged = old != previous_.end() && old->second && *old->second == fragment;
     result_[id] = unchanged ? old->second : std::make_shared<const Fragment>(std::move(fragment));
   }
 
-  std::string_view file_;
-  std::string_view text_;
   const FragmentChange& previous_;
-  Ruler ruler_;
+  Variables variables_;
   std::map<std::string, unsigned> used_;
   FragmentChange result_;
 };
 
 }  // namespace
 
+FragmentChange split(const std::vector<SourceText>& sources, const FragmentChange& previous) {
+  Splitter splitter(previous);
+  for (const SourceText& source : sources) splitter.split(source);
+  return splitter.take();
+}
+
 FragmentChange split(std::string_view file, std::string_view text, const FragmentChange& previous) {
-  return Splitter(file, text, previous).split();
+  return split({{std::string(file), std::string(text)}}, previous);
 }
 
 }  // namespace vipkeeper::config

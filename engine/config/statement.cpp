@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/config/include.h"
 #include "engine/config/lexer.h"
 
 namespace vipkeeper::config {
@@ -21,12 +22,6 @@ constexpr std::array top_level_blocks = {"global_defs"sv,      "vrrp_instance"sv
 
 bool is_top_level_block(std::string_view word) {
   return std::ranges::find(top_level_blocks, word) != top_level_blocks.end();
-}
-
-bool is_include(std::string_view word) {
-  if (!word.starts_with("include")) return false;
-  word.remove_prefix(7);
-  return word.size() <= 5 && word.find_first_not_of("rmwba") == std::string_view::npos;
 }
 
 // "Service: NAMESPACE/NAME" -> "NAMESPACE/NAME"
@@ -97,7 +92,7 @@ class StatementParser {
     }
     line_ended_ = false;
     current_->end = token.end;
-    current_->words.push_back({std::move(token.text), token.at, token.quoted});
+    current_->words.push_back({std::move(token.text), token.at, token.quoted, token.unclosed});
   }
 
   void take_comment(const Token& token) {
@@ -107,13 +102,15 @@ class StatementParser {
 
   void take_open(const Token& token) {
     if (!current_) {
-      findings_.error(token.at, "unexpected '{': no keyword stands before it; name the block or remove it");
+      findings_.error(token.at,
+                      "unexpected '{': no keyword stands before it, the block is left out; name or remove it");
       current_.emplace();
       current_->begin = token.begin;
       current_first_on_line_ = false;
     }
     if (open_.size() >= max_block_depth) {
       findings_.error(token.at, fmt::format("blocks are nested more than {} deep: remove this one", max_block_depth));
+      open_.front().statement.braces = Braces::unclear;
       too_deep_ = 1;
       return;
     }
@@ -165,11 +162,16 @@ class StatementParser {
   }
 
   void keep(Statement statement) {
-    if (statement.words.empty() || !is_usable(statement)) return;
+    if (statement.words.empty()) {
+      if (!open_.empty() && !statement.children.empty()) open_.front().statement.braces = Braces::unclear;
+      return;
+    }
+    statement.unusable = !is_usable(statement);
     (open_.empty() ? top_level_ : open_.back().statement.children).push_back(std::move(statement));
   }
 
   bool is_usable(const Statement& statement) {
+    if (std::ranges::any_of(statement.words, &Word::unclosed)) return false;
     const Word& first = statement.words.front();
     if (first.quoted) return true;
     if (first.text.starts_with('@')) {
@@ -177,27 +179,35 @@ class StatementParser {
                         fmt::format("'{}': conditional lines are not supported yet, ignored", printable(first.text)));
       return false;
     }
+    // A definition that can be used is not in the text any more: Variables.
     if (first.text.starts_with('$') && first.text.find('=') != std::string::npos) {
-      findings_.error(first.at, fmt::format("'{}': variables are not supported yet: write the value where it is used",
-                                            printable(first.text)));
+      findings_.error(first.at,
+                      fmt::format("'{}' is left out: a definition is '$NAME=VALUE' on one line, with up to 1000 "
+                                  "characters",
+                                  printable(first.text)));
       return false;
     }
     if (is_include(first.text)) {
-      findings_.error(first.at, fmt::format("'{}' is not supported yet: put that file's text here", quote(statement)));
+      findings_.error(first.at,
+                      fmt::format("'{}' is left out: an include is followed at the top level of a file only, put "
+                                  "that file's text here",
+                                  quote(statement)));
       return false;
     }
     for (const Word& word : statement.words) {
       if (word.text.find("${_") == std::string::npos && !word.text.starts_with("~SEQ(") &&
           !word.text.starts_with("~LST("))
         continue;
-      findings_.error(word.at, fmt::format("'{}' is not supported yet: write the value itself", printable(word.text)));
+      findings_.error(word.at, fmt::format("'{}' is not supported yet, the line is left out: write the value itself",
+                                           printable(word.text)));
       return false;
     }
     return true;
   }
 
   void report_unclosed() {
-    const Statement& outer = open_.front().statement;
+    Statement& outer = open_.front().statement;
+    if (outer.braces == Braces::good) outer.braces = open_.size() > 1 ? Braces::unclear : Braces::unclosed;
     const std::string name = outer.words.empty() ? "this block" : fmt::format("'{}'", quote(outer));
     std::string hint;
     std::optional<Position> other;

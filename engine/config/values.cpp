@@ -120,9 +120,9 @@ std::optional<bool> read_switch(Findings& findings, const Statement& statement, 
 
 void expect_end(Findings& findings, const Statement& statement, std::size_t count, bool block_allowed) {
   if (statement.words.size() > count) {
-    findings.warning(statement.words[count].at,
-                     fmt::format("'{}' after '{}' is ignored: put each keyword on its own line",
-                                 quote(statement, count), quote(statement, 0, count)));
+    findings.misplaced(statement.words[count].at,
+                       fmt::format("'{}' after '{}' is ignored: put each keyword on its own line",
+                                   quote(statement, count), quote(statement, 0, count)));
   }
   if (statement.has_block && !block_allowed) {
     findings.warning(statement.open_at, fmt::format("'{}' takes no block, its '{{ }}' is ignored", quote(statement)));
@@ -131,7 +131,8 @@ void expect_end(Findings& findings, const Statement& statement, std::size_t coun
 
 bool expect_block(Findings& findings, const Statement& statement) {
   if (statement.has_block) return true;
-  findings.error(statement.at(), fmt::format("'{}' needs a block: add '{{' and '}}'", quote(statement)));
+  findings.error(statement.at(),
+                 fmt::format("'{}' needs a block, it is left out: add '{{' and '}}'", quote(statement)));
   return false;
 }
 

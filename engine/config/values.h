@@ -36,7 +36,7 @@ std::optional<Duration> read_seconds(Findings& findings, const Statement& statem
                                      Duration max, Otherwise otherwise = {});
 
 std::optional<IpAddress> read_address(Findings& findings, const Statement& statement, std::size_t index,
-                                      Otherwise otherwise = {"", Severity::error});
+                                      Otherwise otherwise = {"it is left out", Severity::error});
 
 // "on", "true", "yes" or nothing: true; "off", "false", "no": false.
 std::optional<bool> read_switch(Findings& findings, const Statement& statement, std::size_t index);

@@ -92,7 +92,7 @@ void read_options(Findings& findings, const Statement& statement, VirtualAddress
     if (!takes_value) {
       if (IpPrefix::parse(option)) {
         findings.error(statement.words[i].at,
-                       fmt::format("'{}': a second address '{}' on the line: put each on its own line",
+                       fmt::format("'{}': a second address '{}' on the line is left out: put each on its own line",
                                    quote(statement), printable(option)));
       } else {
         warn(findings, statement, i, fmt::format("unknown option '{}', ignored", printable(option)));
@@ -117,13 +117,14 @@ std::optional<IpPrefix> read_prefix(Findings& findings, const Statement& stateme
   const auto slash = text.find('/');
   const auto address = IpAddress::parse(std::string_view(text).substr(0, slash));
   if (!address) {
-    findings.error(statement.at(),
-                   fmt::format("'{}' is not an IP address: write ADDRESS or ADDRESS/LENGTH", printable(text)));
+    findings.error(
+        statement.at(),
+        fmt::format("'{}' is not an IP address, it is left out: write ADDRESS or ADDRESS/LENGTH", printable(text)));
     return std::nullopt;
   }
   if (address->is_unspecified() || address->is_multicast()) {
     findings.error(statement.at(),
-                   fmt::format("'{}' cannot be a virtual address: no host can hold it", printable(text)));
+                   fmt::format("'{}' is left out: no host can hold it as its address; remove it", printable(text)));
     return std::nullopt;
   }
   const auto prefix = IpPrefix::parse(text);
@@ -139,7 +140,7 @@ bool read_virtual_addresses(Findings& findings, const Statement& block, std::vec
   if (!expect_block(findings, block)) return false;
   bool all_good = true;
   for (const Statement& statement : block.children) {
-    const auto prefix = read_prefix(findings, statement);
+    const auto prefix = statement.unusable ? std::nullopt : read_prefix(findings, statement);
     if (!prefix) {
       all_good = false;
       continue;

@@ -215,14 +215,18 @@ constexpr Vocabulary<VirtualServerDraft> vocabulary{"virtual_server", known, uns
 
 // "IP [PORT]", "fwmark N" or "group NAME"; false: not usable, and reported.
 bool read_key(Findings& findings, const Statement& block, VirtualServerDraft& draft) {
-  const Word* first = read_word(findings, block, 1, "an IP address and a port, or 'fwmark N'", {"", Severity::error});
+  const Otherwise otherwise{"it is left out", Severity::error};
+  const Word* first = read_word(findings, block, 1, "an IP address and a port, or 'fwmark N'", otherwise);
   if (first == nullptr) return false;
   if (first->text == "group") {
-    findings.warning(block.at(), fmt::format("'{}': groups are not supported yet, ignored", quote(block)));
+    findings.error(block.at(),
+                   fmt::format("'{}' is left out: groups are not supported yet, write a virtual_server for each "
+                               "of its addresses",
+                               quote(block)));
     return false;
   }
   if (first->text == "fwmark") {
-    const auto mark = read_integer(findings, block, 2, 1, 4294967295, {"", Severity::error});
+    const auto mark = read_integer(findings, block, 2, 1, 4294967295, otherwise);
     draft.fwmark = static_cast<std::uint32_t>(mark.value_or(0));
     return mark.has_value();
   }
@@ -233,14 +237,14 @@ bool read_key(Findings& findings, const Statement& block, VirtualServerDraft& dr
     const std::string remedy = has_port ? fmt::format("write '{} {}'", printable(first->text.substr(0, colon)),
                                                       printable(first->text.substr(colon + 1)))
                                         : std::string("write 'virtual_server IP PORT'");
-    findings.error(first->at,
-                   fmt::format("'{}': '{}' is not an IP address: {}", quote(block), printable(first->text), remedy));
+    findings.error(first->at, fmt::format("'{}': '{}' is not an IP address, it is left out: {}", quote(block),
+                                          printable(first->text), remedy));
     return false;
   }
   draft.address = *address;
   draft.family = address->family();
   if (block.words.size() < 3) return true;
-  const auto port = read_integer(findings, block, 2, 0, 65535, {"", Severity::error});
+  const auto port = read_integer(findings, block, 2, 0, 65535, otherwise);
   draft.port = static_cast<std::uint16_t>(port.value_or(0));
   return port.has_value();
 }
@@ -257,9 +261,11 @@ void read_virtual_server(Findings& findings, const Statement& block, ParsedFragm
   expect_end(findings, block, 3, true);
   if (!expect_block(findings, block)) return;
   read_statements(findings, block.children, vocabulary, draft.title, draft);
+  draft.has_bad_real_server |= std::ranges::any_of(block.children, [](const Statement& statement) {
+    return statement.unusable && statement.keyword() == "real_server";
+  });
   if (!usable) return;
-  if (auto server = resolve_server(findings, draft, block.comment))
-    fragment.servers.push_back({std::move(server), draft.at});
+  fragment.servers.push_back(resolve_server(findings, draft, block.comment));
 }
 
 BlockNames virtual_server_names() { return names_of(vocabulary); }

@@ -37,8 +37,8 @@ void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, 
   const std::string where = inside.empty() ? std::string("at the top level") : fmt::format("in {}", inside);
   const std::string homes = homes_of(word.text, here.block);
   if (!homes.empty()) {
-    findings.warning(word.at, fmt::format("'{}' {} is ignored: it belongs in {}; is a '}}' too many above?",
-                                          printable(word.text), where, homes));
+    findings.misplaced(word.at, fmt::format("'{}' {} is ignored: it belongs in {}; is a '}}' too many above?",
+                                            printable(word.text), where, homes));
     return;
   }
   // A text with that many problems is no keepalived.conf at all, and looking for likeness is what costs.
@@ -46,7 +46,7 @@ void warn_unknown(Findings& findings, const Word& word, const BlockNames& here, 
   const bool suggest = findings.list().size() < most_suggestions;
   const std::string_view meant = suggest ? nearest(word.text, here.names) : std::string_view();
   const std::string remedy = meant.empty() ? std::string("remove it") : fmt::format("did you mean '{}'?", meant);
-  findings.warning(word.at, fmt::format("unknown keyword '{}' {}, ignored: {}", printable(word.text), where, remedy));
+  findings.misplaced(word.at, fmt::format("unknown keyword '{}' {}, ignored: {}", printable(word.text), where, remedy));
 }
 
 }  // namespace vipkeeper::config

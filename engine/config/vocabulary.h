@@ -59,6 +59,7 @@ template <class Target>
 void read_statements(Findings& findings, std::span<const Statement> statements, const Vocabulary<Target>& vocabulary,
                      std::string_view inside, Target& target) {
   for (const Statement& statement : statements) {
+    if (statement.unusable) continue;
     const std::string_view name = statement.keyword();
     const auto keyword = std::ranges::find(vocabulary.known, name, &Keyword<Target>::name);
     if (keyword != vocabulary.known.end()) {

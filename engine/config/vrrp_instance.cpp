@@ -14,6 +14,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// What an instance cannot be run without, or what its peers would take it for another without.
+constexpr Otherwise left_out_whole{"the instance is left out", Severity::error};
+
 void read_state(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
   const Word* state = read_word(findings, statement, 1, "MASTER or BACKUP", {"BACKUP is used"});
   if (state == nullptr) return;
@@ -26,19 +29,23 @@ void read_state(Findings& findings, const Statement& statement, DeclaredInstance
 
 void read_interface(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
   constexpr std::size_t longest_name = 15;  // IFNAMSIZ without its NUL
-  const Word* name = read_word(findings, statement, 1, "an interface", {"", Severity::error});
-  if (name == nullptr) return;
-  if (name->text.empty() || name->text.size() > longest_name) {
-    findings.error(name->at,
-                   fmt::format("'{}': an interface's name has 1 to {} characters", quote(statement), longest_name));
+  const Word* name = read_word(findings, statement, 1, "an interface", left_out_whole);
+  if (name != nullptr && (name->text.empty() || name->text.size() > longest_name)) {
+    findings.error(name->at, fmt::format("'{}': an interface's name has 1 to {} characters, {}", quote(statement),
+                                         longest_name, left_out_whole.consequence));
+    name = nullptr;
+  }
+  if (name == nullptr) {
+    instance.unusable = true;
+    return;
   }
   instance.interface = name->text;
   expect_end(findings, statement, 2);
 }
 
 void read_vrid(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
-  const auto vrid = read_integer(findings, statement, 1, 1, 255, {"", Severity::error});
-  instance.vrid_is_bad = !vrid;
+  const auto vrid = read_integer(findings, statement, 1, 1, 255, left_out_whole);
+  if (!vrid) instance.unusable = true;
   if (vrid) instance.vrid = {static_cast<std::uint8_t>(*vrid), statement.at()};
   expect_end(findings, statement, 2);
 }
@@ -92,19 +99,23 @@ void read_no_accept(Findings& findings, const Statement& statement, DeclaredInst
 }
 
 void read_source(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
-  if (const auto source = read_address(findings, statement, 1)) instance.source = source;
+  const Otherwise otherwise{"the interface's primary address is used", Severity::error};
+  if (const auto source = read_address(findings, statement, 1, otherwise)) instance.source = source;
   expect_end(findings, statement, 2);
 }
 
+// With another group than its peers, each side would be alone, and hold the addresses.
 void read_multicast_group(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
-  const auto group = read_address(findings, statement, 1);
+  const auto group = read_address(findings, statement, 1, left_out_whole);
   expect_end(findings, statement, 2);
-  if (!group) return;
-  if (group->is_multicast()) {
+  if (group && group->is_multicast()) {
     instance.multicast_group = group;
-  } else {
-    findings.error(statement.words[1].at,
-                   fmt::format("'{}': needs a multicast address, 224.0.0.18 by default", quote(statement)));
+    return;
+  }
+  instance.unusable = true;
+  if (group) {
+    findings.error(statement.words[1].at, fmt::format("'{}': needs a multicast address, 224.0.0.18 by default, {}",
+                                                      quote(statement), left_out_whole.consequence));
   }
 }
 
@@ -130,7 +141,7 @@ void read_addresses(Findings& findings, const Statement& block, DeclaredInstance
 }
 
 void read_excluded(Findings& findings, const Statement& block, DeclaredInstance& instance) {
-  read_virtual_addresses(findings, block, instance.excluded_addresses);
+  if (!read_virtual_addresses(findings, block, instance.excluded_addresses)) instance.has_bad_address = true;
 }
 
 void read_no_virtual_ipaddress(Findings& findings, const Statement& statement, DeclaredInstance& instance) {
@@ -246,17 +257,39 @@ constexpr auto ignored =
 
 constexpr Vocabulary<DeclaredInstance> vocabulary{"vrrp_instance", known, unsupported, ignored};
 
+// Without these an instance would speak to its peers in another way than they to it: two holders.
+constexpr auto settled_with_peers = std::to_array<std::string_view>(
+    {"unicast_peer", "mcast_dst_ip", "version", "authentication", "virtual_router_id", "interface"});
+
+// A line that could not be read as a statement may have said any of it.
+void refuse_unread_lines(Findings& findings, const Statement& block, std::string_view title,
+                         DeclaredInstance& instance) {
+  for (const Statement& statement : block.children) {
+    if (!statement.unusable || instance.unusable) continue;
+    const std::string_view keyword = statement.keyword();
+    const bool is_conditional = keyword.starts_with('@');  // warned of, and skipped as any unsupported word
+    const bool is_known = std::ranges::find(known, keyword, &Keyword<DeclaredInstance>::name) != known.end();
+    const bool is_settled = std::ranges::find(settled_with_peers, keyword) != settled_with_peers.end();
+    if (is_conditional || (is_known && !is_settled)) continue;
+    findings.error(statement.at(),
+                   fmt::format("without '{}' {} is left out: it might run as another than its peers know",
+                               printable(keyword), title));
+    instance.unusable = true;
+  }
+}
+
 }  // namespace
 
 void read_vrrp_instance(Findings& findings, const Statement& block, ParsedFragment& fragment) {
-  const Word* name = read_word(findings, block, 1, "a name", {"", Severity::error});
+  const Word* name = read_word(findings, block, 1, "a name", {"the instance is left out", Severity::error});
   if (name != nullptr) expect_end(findings, block, 2, true);
-  if (!expect_block(findings, block)) return;
   DeclaredInstance instance;
+  instance.unusable = !expect_block(findings, block);
   instance.name_at = name != nullptr ? name->at : block.at();
   if (name != nullptr) instance.name = name->text;
-  read_statements(findings, block.children, vocabulary, fmt::format("vrrp_instance {}", printable(instance.name)),
-                  instance);
+  const std::string title = fmt::format("vrrp_instance {}", printable(instance.name));
+  read_statements(findings, block.children, vocabulary, title, instance);
+  refuse_unread_lines(findings, block, title, instance);
   if (name != nullptr) fragment.instances.push_back(std::move(instance));
 }
 

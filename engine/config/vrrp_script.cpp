@@ -14,7 +14,8 @@ using std::chrono::seconds;
 
 // The command may be quoted as a whole, or be written as bare words.
 void read_script(Findings& findings, const Statement& statement, VrrpScript& script) {
-  if (read_word(findings, statement, 1, "a command", {"", Severity::error}) == nullptr) return;
+  if (read_word(findings, statement, 1, "a command", {"the vrrp_script is left out", Severity::error}) == nullptr)
+    return;
   script.command.clear();
   for (std::size_t i = 1; i < statement.words.size(); ++i) {
     if (i > 1) script.command += ' ';
@@ -89,19 +90,18 @@ constexpr Vocabulary<VrrpScript> vocabulary{"vrrp_script", known, {}, {}};
 }  // namespace
 
 void read_vrrp_script(Findings& findings, const Statement& block, ParsedFragment& fragment) {
-  const Word* name = read_word(findings, block, 1, "a name", {"", Severity::error});
+  const Word* name = read_word(findings, block, 1, "a name", {"the vrrp_script is left out", Severity::error});
   if (name != nullptr) expect_end(findings, block, 2, true);
-  if (!expect_block(findings, block)) return;
   DeclaredScript declared{{}, name != nullptr ? name->at : block.at()};
+  const bool has_block = expect_block(findings, block);
   if (name != nullptr) declared.script.name = name->text;
   const std::string inside = fmt::format("vrrp_script {}", printable(declared.script.name));
-  const std::size_t before = findings.list().size();
   read_statements(findings, block.children, vocabulary, inside, declared.script);
-  const bool bad_script =
-      std::any_of(findings.list().begin() + static_cast<std::ptrdiff_t>(before), findings.list().end(),
-                  [](const Finding& finding) { return finding.severity == Severity::error; });
-  if (declared.script.command.empty() && !bad_script) {
-    findings.error(declared.at, fmt::format("{} has no 'script': add 'script \"COMMAND\"'", inside));
+  declared.unusable = declared.script.command.empty();
+  const bool says_one =
+      std::ranges::any_of(block.children, [](const Statement& statement) { return statement.keyword() == "script"; });
+  if (declared.unusable && has_block && !says_one) {
+    findings.error(declared.at, fmt::format("{} is left out: it has no 'script', add 'script \"COMMAND\"'", inside));
   }
   if (name != nullptr) fragment.scripts.push_back(std::move(declared));
 }

@@ -28,12 +28,6 @@ constexpr std::size_t announcements_a_turn = 256;
 constexpr Duration audit_interval = std::chrono::minutes(1);
 constexpr Duration longest_read_pause = std::chrono::seconds(30);
 
-bool disjoint_peers(const config::VrrpInstance& a, const config::VrrpInstance& b) {
-  return is_unicast(a) && is_unicast(b) && std::ranges::none_of(a.unicast_peers, [&](const IpAddress& peer) {
-           return std::ranges::find(b.unicast_peers, peer) != b.unicast_peers.end();
-         });
-}
-
 }  // namespace
 
 Station::Station(StationOptions options, host::NetworkState first)
@@ -50,12 +44,12 @@ void Station::configure(TimePoint now, const VrrpConfig& config) {
   if (!read_at_) read_at_ = now + audit_interval;
   configure_scripts(config);
   ignored_.clear();
-  std::map<RouterId, std::shared_ptr<const config::VrrpInstance>> wanted;
-  std::vector<RouterId> order;
+  std::map<config::RouterId, std::shared_ptr<const config::VrrpInstance>> wanted;
+  std::vector<config::RouterId> order;
   for (const auto& instance : config.instances) {
-    RouterId id = RouterId::of(*instance);
+    config::RouterId id = config::RouterId::of(*instance);
     // Two groups of peers that have none in common may share a VRID: they cannot hear each other.
-    if (const auto same = wanted.find(id); same != wanted.end() && disjoint_peers(*same->second, *instance)) {
+    if (const auto same = wanted.find(id); same != wanted.end() && !hear_each_other(*same->second, *instance)) {
       id.transport += " " + instance->name;
     }
     std::string reason;

@@ -14,11 +14,11 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/result.h"
+#include "engine/config/router_id.h"
 #include "engine/host/address_plan.h"
 #include "engine/host/mirror.h"
 #include "engine/router/agent.h"
 #include "engine/router/line_budget.h"
-#include "engine/router/router_id.h"
 #include "engine/router/vrrp_side.h"
 #include "engine/vrrp/tracking.h"
 
@@ -123,7 +123,7 @@ class Station {
 
  private:
   struct Router {
-    RouterId id;
+    config::RouterId id;
     Agent agent;
     std::set<std::string> interfaces;
   };
@@ -148,7 +148,7 @@ class Station {
   host::Mirror mirror_;
   host::AddressPlan plan_;
   std::map<RouterNumber, Router> routers_;
-  std::map<RouterId, RouterNumber> by_id_;
+  std::map<config::RouterId, RouterNumber> by_id_;
   std::map<std::string, std::set<RouterNumber>, std::less<>> by_interface_;
   std::map<std::string, Script, std::less<>> scripts_;
   std::vector<RouterNumber> in_order_;

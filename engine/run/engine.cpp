@@ -43,6 +43,17 @@ namespace vipkeeper::run {
 
 namespace {
 
+std::vector<status::Problem> shown(const std::vector<config::Problem>& problems) {
+  std::vector<status::Problem> result;
+  result.reserve(problems.size());
+  for (const config::Problem& problem : problems) {
+    const auto& [file, line, column] = problem.where;
+    result.push_back({problem.severity == config::Severity::error, fmt::format("{}:{}:{}", file, line, column),
+                      problem.message});
+  }
+  return result;
+}
+
 std::vector<status::Problem> missing_switches() {
   std::vector<status::Problem> result;
   for (auto& missing : net::prepare_kernel())
@@ -82,9 +93,10 @@ class ThreadedEngine final : public Engine {
   config::Configuration configuration_;           // the caller's thread only
   bool stopped_ = false;
 
-  mutable std::mutex mutex_;                      // guards the three below
+  mutable std::mutex mutex_;                      // guards the four below
   std::vector<status::Problem> host_problems_;    // what this host does not let us do
   std::vector<status::Problem> refused_scripts_;  // of the configuration in force
+  std::vector<status::Problem> text_problems_;    // of the text that runs
   std::uint64_t fragments_parsed_ = 0;
 };
 
@@ -161,7 +173,9 @@ ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
   if (!result) return {false, std::move(result.error())};
   config::ConfigDelta& delta = result->delta;
   {
+    auto text_problems = shown(configuration_.problems());
     const std::lock_guard lock(mutex_);
+    text_problems_ = std::move(text_problems);
     fragments_parsed_ += result->fragments_parsed;
   }
   if (delta.vrrp_changed) {
@@ -173,7 +187,7 @@ ApplyReport ThreadedEngine::apply(const config::FragmentChange& change) {
   }
   if (programming_) programming_->apply(delta.virtual_servers, true);
   if (return_path_) return_path_->apply(std::move(delta.virtual_servers), true);
-  return {true, std::move(result->warnings)};
+  return {true, std::move(result->problems)};
 }
 
 bool ThreadedEngine::settled() const {
@@ -217,6 +231,7 @@ std::vector<status::Problem> ThreadedEngine::problems() const {
   const std::lock_guard lock(mutex_);
   result.insert(result.end(), host_problems_.begin(), host_problems_.end());
   result.insert(result.end(), refused_scripts_.begin(), refused_scripts_.end());
+  result.insert(result.end(), text_problems_.begin(), text_problems_.end());
   return result;
 }
 

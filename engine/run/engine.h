@@ -20,7 +20,8 @@ struct EngineOptions {
 
 // What one call of apply() did.
 struct ApplyReport {
-  bool applied = false;  // false: nothing changed, see problems
+  bool applied = false;  // false: nothing of the text can be used and nothing changed, see problems
+  // What this change left out (errors) or corrected. What is left out of all that runs: Engine::problems().
   std::vector<config::Problem> problems;
 };
 
@@ -41,7 +42,8 @@ class Engine {
   // Virtual routers, virtual services and counters (connection counters are read from the kernel now). Any thread.
   virtual status::Snapshot snapshot() const = 0;
 
-  // The virtual routers alone, and what this host does not let the engine do. Any thread; neither waits.
+  // The virtual routers alone; what is wrong with the text that runs, as long as it is, and what this host does not let
+  // the engine do. Any thread; neither waits.
   virtual std::vector<status::VirtualRouterStatus> virtual_routers() const = 0;
   virtual std::vector<status::Problem> problems() const = 0;
 

@@ -136,6 +136,7 @@ Preview preview(const config::FragmentChange& text, const std::string& run_dir, 
     for (const auto& problem : applied.error()) result.errors.push_back(problem.to_string());
     return result;
   }
+  for (const auto& problem : applied->problems) result.problems.push_back(problem.to_string());
   const auto ownership = Ownership::open_read_only(run_dir);
   // What this run made and the record does not name is missing from what follows.
   for (const std::string& problem : ownership->problems()) result.errors.push_back(problem);

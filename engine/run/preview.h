@@ -18,7 +18,8 @@ struct RunningInstance {
 
 struct Preview {
   std::vector<std::string> operations;  // in the order in which they would be done
-  std::vector<std::string> errors;      // why a part could not be compared with the kernel, or the text be used
+  std::vector<std::string> problems;    // what of the text is left out or corrected
+  std::vector<std::string> errors;      // why a part could not be compared with the kernel, or nothing of the text used
 };
 
 // The operations that would make this kernel (addresses, virtual services, real servers, masquerading rules) what the

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "engine/config/router_id.h"
 #include "engine/router/observation.h"
 
 namespace vipkeeper::run {
@@ -50,22 +51,22 @@ void RouterHistory::note(const router::Transition& transition, WallTime at) {
 status::VirtualRouterStatus describe(const router::Station& station, router::RouterNumber number,
                                      const RouterHistory& history) {
   const router::Agent& agent = station.agent(number);
-  const auto& config = agent.instance();
+  const config::VrrpInstance& instance = agent.instance();
   status::VirtualRouterStatus result;
-  result.name = config.name;
-  result.vrid = config.vrid;
-  result.family = router::RouterId::of(config).family;
-  result.version = config.version;
-  result.interface = config.interface;
+  result.name = instance.name;
+  result.vrid = instance.vrid;
+  result.family = config::family_of(instance);
+  result.version = instance.version;
+  result.interface = instance.interface;
   result.state = std::string(to_string(agent.state()));
   result.since = history.since;
-  result.priority = config.priority;
+  result.priority = instance.priority;
   result.effective_priority = agent.effective_priority();
-  result.advert_interval_seconds = std::chrono::duration<double>(config.advert_interval).count();
+  result.advert_interval_seconds = std::chrono::duration<double>(instance.advert_interval).count();
   if (const auto active = agent.active_router()) result.active_router = active->to_string();
   const auto present = station.present(number);
   std::size_t place = 0;
-  for (const auto& address : router::host_addresses(config)) {
+  for (const auto& address : router::host_addresses(instance)) {
     result.addresses.push_back({address.prefix.to_string(), address.interface, present[place++]});
   }
   result.transitions.assign(history.transitions.begin(), history.transitions.end());

@@ -6,13 +6,16 @@ VIPKEEPER names the program (default: build/vipkeeper).
 import json
 import os
 import pathlib
+import signal
 import subprocess
+import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("VIPKEEPER", str(ROOT / "build" / "vipkeeper"))
 SEEDS = ROOT / "tests" / "engine" / "config" / "seeds"
+CASES = ROOT / "tests" / "engine" / "config" / "cases"
 DEMO = ROOT / "deploy" / "examples" / "demo"
 
 RUN_FLAGS = ["--services-configmap=default/vip-configmap", "--node-name=node1", "--node-ip=10.20.0.1", "--iface=eth0"]
@@ -122,6 +125,127 @@ def test_check_says_file_line_and_column(tmp_path):
     result = vipkeeper("check", "-f", file)
     assert result.returncode == 1
     assert f"{file}:3:" in result.stdout and "300" in result.stdout
+
+
+GOOD = "vrrp_instance {0} {{\n  interface eth0\n  virtual_router_id {1}\n  virtual_ipaddress {{\n    10.20.0.{1}\n  }}\n}}\n"
+NO_VRID = "vrrp_instance {0} {{\n  interface eth0\n  virtual_ipaddress {{\n    10.20.0.9\n  }}\n}}\n"
+
+
+@pytest.mark.parametrize("text, code", [
+    (GOOD.format("A", 1), 0),
+    ("", 0),
+    (GOOD.format("A", 1) + NO_VRID.format("B"), 5),
+    (GOOD.format("A", 1).replace("eth0", "eth0 eth1"), 5),
+    (NO_VRID.format("B"), 1),
+    ("}\n", 1),
+], ids=["good", "empty", "a block left out", "a word ignored", "nothing usable", "no configuration"])
+def test_check_tells_good_from_what_runs_with_problems_and_what_does_not_run(tmp_path, text, code):
+    file = tmp_path / "keepalived.conf"
+    file.write_text(text)
+    result = vipkeeper("check", "-f", file)
+    assert result.returncode == code
+    assert bool(result.stdout) == (code != 0)
+    assert ("nothing of it can be used" in result.stderr) == (code == 1)
+
+
+def test_check_follows_includes_and_puts_in_what_is_defined(tmp_path):
+    """In the order of the text: what is defined above an include holds in it, what it defines holds below."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    main = tmp_path / "keepalived.conf"
+    main.write_text("$VRID=7\ninclude conf.d/*.conf\n" + GOOD.format("A", 1).replace("10.20.0.1", "${NET}.300")
+                    + "includem /nonexistent/*.conf\ninclude /nonexistent/*.conf\n")
+    (folder / "a.conf").write_text("$NET=10.20.0 # ours\n" + GOOD.format("B", 2).replace("r_id 2", "r_id $VRID0"))
+    (folder / "b.conf").write_text(GOOD.format("C", 3).replace("r_id 3", "r_id ${VRID}00") + "include ../keepalived.conf\n")
+    result = vipkeeper("check", "-f", main)
+    assert result.returncode == 1, result.stdout
+    for line in (f"{folder}/a.conf:4:21: error: 'virtual_router_id $VRID0'",
+                 f"{folder}/b.conf:3:21: error: 'virtual_router_id 700'",
+                 f"{main}:7:5: error: '10.20.0.300' is not an IP address",
+                 f"{folder}/b.conf:8:1: error: '{folder}/../keepalived.conf' is left out: it includes itself",
+                 f"{main}:10:1: error: 'include /nonexistent/*.conf' finds no file",
+                 f"{main}:11:1: warning: 'include /nonexistent/*.conf' finds no file"):
+        assert line in result.stdout, f"{line}\n{result.stdout}"
+    (folder / "b.conf").unlink()
+    main.write_text("include \"{conf.d,none}/a.conf\"\n")
+    assert vipkeeper("check", "-f", main).returncode == 1
+    (folder / "a.conf").write_text(GOOD.format("B", 2))
+    assert vipkeeper("check", "-f", main).returncode == 0
+
+
+@pytest.mark.parametrize("name, code", [("a11_include_none.conf", 5), ("a12_variable.conf", 0)])
+def test_check_runs_a_file_of_the_cases_that_needs_the_whole_language(name, code):
+    result = vipkeeper("check", "-f", CASES / name)
+    assert result.returncode == code
+    assert "error" not in result.stdout
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """Starts `engine --dry-run` on a text; gives the process, its file, and what its status says."""
+    file = tmp_path / "keepalived.conf"
+    started = []
+
+    def start(text):
+        file.write_text(text)
+        log = open(tmp_path / "log", "w")
+        started.append(subprocess.Popen([PROGRAM, "engine", "-f", file, "--dry-run", f"--run-dir={tmp_path}/run"],
+                                        stdout=log, stderr=subprocess.STDOUT))
+        return started[-1], file
+
+    def status(condition):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            shown = vipkeeper("status", "--json", f"--run-dir={tmp_path}/run")
+            if shown.returncode == 0 and condition(json.loads(shown.stdout)):
+                return json.loads(shown.stdout)
+            time.sleep(0.05)
+        raise AssertionError((tmp_path / "log").read_text())
+
+    start.status = status
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def routers(status):
+    return {router["name"]: router["vrid"] for router in status["virtual_routers"]}
+
+
+def errors(status):
+    return [f"{problem['object']} {problem['message']}" for problem in status["config"]["problems"]]
+
+
+def test_an_engine_runs_what_is_usable_and_says_the_rest_until_it_is_mended(engine):
+    process, file = engine(GOOD.format("A", 1) + NO_VRID.format("B"))
+    shown = engine.status(lambda status: routers(status) == {"A": 1})
+    assert any(f"{file}:8:15" in line and "vrrp_instance B is left out" in line for line in errors(shown))
+
+    # A stays as it runs, B comes, C has nothing to stay as.
+    file.write_text(NO_VRID.format("A") + GOOD.format("B", 2) + NO_VRID.format("C"))
+    process.send_signal(signal.SIGHUP)
+    shown = engine.status(lambda status: routers(status) == {"A": 1, "B": 2})
+    assert any("vrrp_instance A stays as it runs" in line for line in errors(shown))
+    assert any("vrrp_instance C is left out" in line for line in errors(shown))
+
+    # Nothing usable: nothing changes, and status says that too.
+    file.write_text(NO_VRID.format("D"))
+    process.send_signal(signal.SIGHUP)
+    shown = engine.status(lambda status: any("vrrp_instance D is left out" in line for line in errors(status)))
+    assert routers(shown) == {"A": 1, "B": 2}
+    assert any("vrrp_instance A stays as it runs" in line for line in errors(shown))
+
+    file.write_text(GOOD.format("A", 3) + GOOD.format("B", 2))
+    process.send_signal(signal.SIGHUP)
+    shown = engine.status(lambda status: routers(status) == {"A": 3, "B": 2})
+    assert not any("keepalived.conf" in line for line in errors(shown))
+
+
+def test_an_engine_with_nothing_usable_ends_with_1(engine, tmp_path):
+    process, _ = engine(NO_VRID.format("A"))
+    assert process.wait(timeout=20) == 1
+    assert "nothing of it can be used" in (tmp_path / "log").read_text()
 
 
 def test_render_prints_what_run_would_feed_the_engine(objects, tmp_path):

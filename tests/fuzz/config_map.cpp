@@ -98,7 +98,7 @@ void demand_text(const render::Renderer& renderer, const plan::VipPlan& plan) {
   const auto text = render::compose(renderer.fragments());
   config::Configuration engine;
   const auto applied = engine.apply(config::split("f", text, {}));
-  demand(applied && applied->warnings.empty());
+  demand(applied && applied->problems.empty());
   demand(engine.virtual_server_count() == plan.virtual_services.size());
   demand(engine.instances().size() == 1);
   const auto& instance = *engine.instances().front();

@@ -26,7 +26,9 @@ void demand_places(const std::vector<Problem>& problems, std::string_view text) 
   const auto lines = static_cast<std::uint32_t>(std::ranges::count(text, '\n')) + 1;
   for (const Problem& problem : problems) {
     demand(problem.where.file == "f" && problem.where.line >= 1 && problem.where.line <= lines);
-    demand(problem.where.column >= 1 && problem.where.column <= text.size() + 1);
+    // Behind the value of a variable, columns are those of the text with the value.
+    const bool has_values = text.find('$') != std::string_view::npos;
+    demand(problem.where.column >= 1 && (has_values || problem.where.column <= text.size() + 1));
     demand(!problem.message.empty() && problem.message.find('\x01') == std::string::npos);
     demand(problem.message.find('\n') == std::string::npos);
   }
@@ -62,8 +64,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     demand_places(result.error(), text);
     return 0;
   }
-  demand(!has_error(result->warnings) && configuration.fragment_count() == fragments.size());
-  demand_places(result->warnings, text);
+  demand(configuration.fragment_count() == fragments.size());
+  demand(!has_error(result->problems) || !configuration.instances().empty() ||
+         configuration.virtual_server_count() > 0);
+  demand_places(result->problems, text);
+  demand(configuration.problems().size() == result->problems.size());
   demand_resolved(configuration, result->delta);
 
   // A byte order mark is one at the head of a file only.

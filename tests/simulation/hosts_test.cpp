@@ -382,6 +382,7 @@ TEST_CASE("a peer that was heard counts until it is silent, however the lists of
           "[simulation][hosts][unicast]") {
   const auto with_peers = [](HostNumber host, const std::vector<std::string>& peers) {
     auto result = instance("a", 50, 100 + 50 * static_cast<int>(host), {"192.0.2.90/32"});
+    result.unicast = true;
     for (const auto& peer : peers) result.unicast_peers.push_back(IpAddress::parse(peer).value());
     return result;
   };

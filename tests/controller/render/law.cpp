@@ -43,7 +43,7 @@ TEST_CASE(
       REQUIRE(change);
       const auto applied = engine.apply(*change);
       if (!applied) FAIL(applied.error().front().to_string());
-      for (const auto& warning : applied->warnings) FAIL(warning.to_string());
+      for (const auto& warning : applied->problems) FAIL(warning.to_string());
       CHECK(applied->fragments_parsed == static_cast<std::size_t>(std::ranges::count_if(
                                              *change, [](const auto& each) { return each.second != nullptr; })));
       Renderer fresh(Templates::built_in());
@@ -72,7 +72,7 @@ TEST_CASE("what the engine reads is what was planned", "[render][law]") {
   config::Configuration engine;
   const auto applied = engine.apply(*change);
   if (!applied) FAIL(applied.error().front().to_string());
-  CHECK(applied->warnings.empty());
+  CHECK(applied->problems.empty());
   REQUIRE(engine.instances().size() == 1);
   const auto& instance = *engine.instances().front();
   CHECK(instance.name == "vips");

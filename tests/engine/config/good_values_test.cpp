@@ -20,7 +20,7 @@ struct GoodRow {
 };
 
 void require_silent(const std::string& text) {
-  const auto problems = check_text("test.conf", text);
+  const auto problems = problems_in("test.conf", text);
   CAPTURE(text, lines_of(problems));
   CHECK(problems.empty());
 }
@@ -350,7 +350,8 @@ TEST_CASE("a virtual_server without protocol is UDP, as in keepalived", "[config
   CHECK(server.key.protocol == Protocol::udp);
   CHECK(server.scheduler == "wlc");
   CHECK(server.real_servers.at(0).method == ForwardingMethod::masquerade);
-  CHECK(check_text("test.conf", "virtual_server 192.0.2.1 53 {\n real_server 10.0.0.5 53 { weight 1 }\n}").size() == 3);
+  CHECK(problems_in("test.conf", "virtual_server 192.0.2.1 53 {\n real_server 10.0.0.5 53 { weight 1 }\n}").size() ==
+        3);
 }
 
 TEST_CASE("a virtual_server without a real_server is a Service whose endpoints are away, or a mistake",
@@ -358,7 +359,7 @@ TEST_CASE("a virtual_server without a real_server is a Service whose endpoints a
   const std::string block =
       "virtual_server 10.0.0.1 80 {\n  protocol TCP\n  lb_algo rr\n  lb_kind NAT\n  delay_loop 5\n}\n";
   require_silent("# Service: default/web\n" + block);
-  const auto problems = check_text("test.conf", block);
+  const auto problems = problems_in("test.conf", block);
   REQUIRE(problems.size() == 1);
   CHECK(problems[0].to_string().find(
             "'virtual_server 10.0.0.1 80' has no real_server: connections to it are refused") != std::string::npos);
@@ -372,7 +373,7 @@ TEST_CASE("direct routing keeps the port, and its check still asks the port that
   const VirtualServer server = only_server(text);
   CHECK(server.real_servers.at(0).port == 80);
   CHECK(server.real_servers.at(0).checks.at(0).connect_port == 8080);
-  CHECK(lines_of(check_text("test.conf", text)) ==
+  CHECK(lines_of(problems_in("test.conf", text)) ==
         std::vector<std::string>{
             "test.conf:5:2: warning: real_server 10.0.0.5:8080: DR cannot change the port, 80 is used"});
 }
@@ -382,7 +383,7 @@ TEST_CASE("a real server whose only check is not supported stays served", "[conf
   const VirtualServer server = only_server(text);
   REQUIRE(server.real_servers.size() == 1);
   CHECK(server.real_servers[0].checks.empty());
-  CHECK(check_text("test.conf", text).size() == 1);
+  CHECK(problems_in("test.conf", text).size() == 1);
 }
 
 }  // namespace

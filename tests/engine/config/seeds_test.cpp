@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 TEST_CASE("the keepalived.conf of every seed is accepted, with warnings at most", "[config][seeds]") {
   for (const std::string name :
        {"kube_keepalived_vip.conf", "haproxy_nopreempt.conf", "haproxy_master.conf", "haproxy_backup.conf"}) {
-    const auto problems = check_text(name, read_seed(name));
+    const auto problems = problems_in(name, read_seed(name));
     CAPTURE(name, lines_of(problems));
     CHECK(std::ranges::none_of(problems, [](const Problem& p) { return p.severity == Severity::error; }));
   }

@@ -36,8 +36,10 @@ VrrpScript only_script(std::string_view text) {
   return *delta.scripts.front();
 }
 
-std::string read_seed(const std::string& name) {
-  std::ifstream file(std::string(VIPKEEPER_CONFIG_SEEDS) + "/" + name);
+std::string read_seed(const std::string& name) { return read_text(std::string(VIPKEEPER_CONFIG_SEEDS) + "/" + name); }
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
   REQUIRE(file.good());
   std::ostringstream text;
   text << file.rdbuf();

@@ -28,6 +28,10 @@ inline std::vector<std::string> lines_of(const std::vector<Problem>& problems) {
   return lines;
 }
 
+inline std::vector<Problem> problems_in(std::string_view file, std::string_view text) {
+  return check_text(file, text).problems;
+}
+
 // What the text means; the test fails if it has an error.
 ConfigDelta parse_good(std::string_view text);
 // The only instance, virtual server or script of a text.
@@ -36,5 +40,6 @@ VirtualServer only_server(std::string_view text);
 VrrpScript only_script(std::string_view text);
 
 std::string read_seed(const std::string& name);
+std::string read_text(const std::string& path);
 
 }  // namespace vipkeeper::config
