@@ -162,12 +162,8 @@ int engine(int argc, char** argv) {
   block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
   start_log(flags.verbosity);
   spdlog::info("Starting vipkeeper {} with {}", version_text, flags.file);
-  int result = 1;
-  if (const auto made = make_run_dir(flags.run_dir); made) {
-    result = serve(flags);
-  } else {
-    spdlog::error("{}", made.error().message);
-  }
+  make_run_dir(flags.run_dir);
+  const int result = serve(flags);
   stop_log();
   return result;
 }

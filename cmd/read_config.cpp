@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "cmd/read_file.h"
-#include "engine/config/include.h"
+#include "engine/config/language/include.h"
 
 namespace vipkeeper::cmd {
 

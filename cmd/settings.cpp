@@ -11,7 +11,7 @@
 
 #include "cmd/process.h"
 #include "cmd/read_file.h"
-#include "engine/net/kernel_host.h"
+#include "engine/net/netlink/kernel_host.h"
 
 namespace vipkeeper::cmd {
 

@@ -61,7 +61,8 @@ struct ControllerEdges {
 };
 
 // One thread from objects to text: takes what the source says, plans, renders and hands the changed fragments to the
-// engine. See the essay in controller_loop.cpp.
+// engine. See the essay in controller_loop.cpp. Large: it wires the stages of one thread, each a class of its own, and
+// counts what passes between them.
 class ControllerLoop {
  public:
   ControllerLoop(ControllerOptions options, render::Templates templates, ControllerEdges edges);

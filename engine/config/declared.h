@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/config/finding.h"
+#include "engine/config/config.h"
+#include "engine/config/language/finding.h"
 
 // What one fragment says, before globals and defaults are applied. Everything that a later finding may point at keeps
 // its place. Nothing here refers to another fragment.

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/config/blocks.h"
-#include "engine/config/variables.h"
+#include "engine/config/language/variables.h"
 
 namespace vipkeeper::config {
 namespace {

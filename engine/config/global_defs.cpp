@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/config/blocks.h"
-#include "engine/config/values.h"
+#include "engine/config/language/values.h"
 
 namespace vipkeeper::config {
 namespace {

@@ -6,7 +6,7 @@
 #include <array>
 #include <optional>
 
-#include "engine/config/values.h"
+#include "engine/config/language/values.h"
 #include "engine/config/vocabulary.h"
 
 namespace vipkeeper::config {

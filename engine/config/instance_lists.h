@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "engine/config/declared.h"
-#include "engine/config/statement.h"
+#include "engine/config/language/statement.h"
 
 // The blocks inside a vrrp_instance that are lists, one item a line.
 namespace vipkeeper::config {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "engine/config/resolve_vrrp.h"
-#include "engine/config/statement.h"
-#include "engine/config/values.h"
+#include "engine/config/language/statement.h"
+#include "engine/config/language/values.h"
 
 namespace vipkeeper::config {
 namespace {

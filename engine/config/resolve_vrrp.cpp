@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "engine/config/router_id.h"
-#include "engine/config/statement.h"
+#include "engine/config/language/statement.h"
 
 namespace vipkeeper::config {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/config/declared.h"
-#include "engine/config/statement.h"
+#include "engine/config/language/statement.h"
 
 // A virtual_server as written, before what is inherited (virtual_server -> real_server -> check) is filled in.
 namespace vipkeeper::config {

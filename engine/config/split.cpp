@@ -7,8 +7,8 @@
 
 #include "engine/config/blocks.h"
 #include "engine/config/configuration.h"
-#include "engine/config/statement.h"
-#include "engine/config/variables.h"
+#include "engine/config/language/statement.h"
+#include "engine/config/language/variables.h"
 
 namespace vipkeeper::config {
 namespace {

@@ -8,7 +8,7 @@
 #include "engine/base/nearest.h"
 #include "engine/config/blocks.h"
 #include "engine/config/server_draft.h"
-#include "engine/config/values.h"
+#include "engine/config/language/values.h"
 
 namespace vipkeeper::config {
 namespace {

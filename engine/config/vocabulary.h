@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/config/statement.h"
+#include "engine/config/language/statement.h"
 
 namespace vipkeeper::config {
 

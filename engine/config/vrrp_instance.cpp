@@ -6,7 +6,7 @@
 
 #include "engine/config/blocks.h"
 #include "engine/config/instance_lists.h"
-#include "engine/config/values.h"
+#include "engine/config/language/values.h"
 
 namespace vipkeeper::config {
 namespace {

@@ -65,7 +65,7 @@ std::vector<AgentAction> Agent::handle(TimePoint now, const AgentEvent& event) {
 }
 
 void Agent::offer(const Packet& packet) {
-  if (instance_ && !over_) hearing_.offer(packet, source_, counters_);
+  if (instance_ && !over_) hearing_.offer(packet, source_.address, counters_);
 }
 
 void Agent::say(Say::Level level, std::string text, bool bounded) {
@@ -81,7 +81,7 @@ vrrp::Parameters Agent::parameters() const {
           .preempt = instance_->preempt,
           .preempt_delay = instance_->preempt_delay,
           .down_timer_adverts = instance_->down_timer_adverts,
-          .source = source_.value_or(IpAddress())};
+          .source = source_.address.value_or(IpAddress())};
 }
 
 void Agent::update_parameters() {
@@ -132,35 +132,35 @@ void Agent::see(const HostView& view) {
   if (!can_listen()) listen();
 }
 
-bool Agent::can_listen() const { return view_.link && source_ && !source_given_up_; }
+bool Agent::can_listen() const { return view_.link && source_.address && !source_.given_up; }
 
 // The source in use stays while the host has it, and for an interval longer.
 void Agent::choose_source() {
-  const bool has_it = source_ && std::ranges::find(view_.sources, *source_) != view_.sources.end();
+  const bool has_it = source_.address && std::ranges::find(view_.sources, *source_.address) != view_.sources.end();
   if (has_it) {
-    source_gone_.reset();
-    source_given_up_ = false;
+    source_.gone.reset();
+    source_.given_up = false;
     return;
   }
-  const bool another_wanted = source_ && instance_->source && *instance_->source != *source_;
-  const bool wait = source_ && view_.link && !source_given_up_ && !another_wanted;
-  if (wait && !source_gone_) source_gone_ = now_;
-  if (wait && now_ < *source_gone_ + instance_->advert_interval) return;
-  source_gone_.reset();
-  source_given_up_ = view_.sources.empty();
-  if (!view_.sources.empty()) source_ = view_.sources.front();
+  const bool another_wanted = source_.address && instance_->source && *instance_->source != *source_.address;
+  const bool wait = source_.address && view_.link && !source_.given_up && !another_wanted;
+  if (wait && !source_.gone) source_.gone = now_;
+  if (wait && now_ < *source_.gone + instance_->advert_interval) return;
+  source_.gone.reset();
+  source_.given_up = view_.sources.empty();
+  if (!view_.sources.empty()) source_.address = view_.sources.front();
 }
 
 // A fault that no tracker sees; empty: none.
 std::string Agent::own_fault() const {
   if (!view_.link) return "interface " + instance_->interface + " does not exist";
-  if (!source_ || source_given_up_) {
+  if (!source_.address || source_.given_up) {
     if (!instance_->source) return "interface " + instance_->interface + " has no IPv4 address to send from";
     return "interface " + instance_->interface + " does not have " + instance_->source->to_string() +
            ", the address to send from";
   }
-  if (!listen_error_.empty()) return listen_error_;
-  if (yields_until_) return yields_because_;
+  if (!socket_.error.empty()) return socket_.error;
+  if (giving_way_.until) return giving_way_.because;
   return {};
 }
 
@@ -187,35 +187,35 @@ void Agent::reassess() {
 // Brings the socket to what it shall be.
 void Agent::listen() {
   if (!can_listen()) {
-    if (std::exchange(listening_, std::nullopt)) actions_.emplace_back(StopListening{});
-    listen_error_.clear();
-    listen_again_.reset();
+    if (std::exchange(socket_.wanted, std::nullopt)) actions_.emplace_back(StopListening{});
+    socket_.error.clear();
+    socket_.again.reset();
     return;
   }
   Listen wanted{instance_->interface, view_.link->index,
-                is_unicast(*instance_) ? *source_ : instance_->multicast_group};
-  if (listening_ == wanted) return;
-  listen_error_.clear();
-  listen_again_.reset();
-  listening_ = wanted;
+                is_unicast(*instance_) ? *source_.address : instance_->multicast_group};
+  if (socket_.wanted == wanted) return;
+  socket_.error.clear();
+  socket_.again.reset();
+  socket_.wanted = wanted;
   actions_.emplace_back(std::move(wanted));
 }
 
 void Agent::on(const Listened& event) {
-  listen_error_ = event.error;
+  socket_.error = event.error;
   if (event.error.empty()) {
-    listen_failures_ = 0;
+    socket_.failures = 0;
   } else {
-    listening_.reset();
-    const auto pause = std::chrono::seconds(1) * (1U << std::min(listen_failures_++, 5U));
-    listen_again_ = now_ + std::min<Duration>(pause, longest_listen_pause);
+    socket_.wanted.reset();
+    const auto pause = std::chrono::seconds(1) * (1U << std::min(socket_.failures++, 5U));
+    socket_.again = now_ + std::min<Duration>(pause, longest_listen_pause);
   }
   reassess();
 }
 
 void Agent::rebuild_envelope() {
   auto envelope = std::make_shared<Envelope>();
-  envelope->source = source_.value_or(IpAddress());
+  envelope->source = source_.address.value_or(IpAddress());
   envelope->checksum_without_pseudo_header = instance_->v3_checksum_as_v2;
   if (is_unicast(*instance_)) {
     envelope->destinations = hearing_.destinations();
@@ -267,7 +267,7 @@ void Agent::take(const vrrp::Received& heard) {
   const int theirs = heard.advertisement.priority;
   const int ours = machine_.effective_priority();
   if (machine_.state() == vrrp::State::active) {
-    const bool loses = theirs < ours || (theirs == ours && heard.sender < *source_);
+    const bool loses = theirs < ours || (theirs == ours && heard.sender < source_.address.value_or(IpAddress()));
     if (loses) {
       const Duration pause = std::min<Duration>(instance_->advert_interval, answer_pause);
       if (answered_ && now_ < *answered_ + pause) return;
@@ -292,43 +292,43 @@ void Agent::take(const vrrp::Received& heard) {
 void Agent::on(const AddressesStand& event) {
   const auto& [wanted, present, error] = event.summary;
   const bool none = machine_.state() == vrrp::State::active && wanted > 0 && present == 0 && !error.empty();
-  if (present > 0) yields_ = 0;
+  if (present > 0) giving_way_.times = 0;
   if (!none) {
-    failing_since_.reset();
+    giving_way_.failing_since.reset();
     return;
   }
-  if (!failing_since_) failing_since_ = now_;
-  yields_because_ = "cannot hold its addresses: " + error;
+  if (!giving_way_.failing_since) giving_way_.failing_since = now_;
+  giving_way_.because = "cannot hold its addresses: " + error;
 }
 
 void Agent::on(const DeadlinePassed&) {
   if (due(machine_.next_deadline(), now_)) tell(vrrp::TimerExpired{});
   while (!transitions_.empty() && transitions_.front() + std::chrono::minutes(1) <= now_) transitions_.pop_front();
   if (hearing_.expire(now_)) rebuild_envelope();
-  if (source_gone_ && now_ >= *source_gone_ + instance_->advert_interval) see(HostView(view_));
-  if (due(listen_again_, now_)) {
-    listen_again_.reset();
+  if (source_.gone && now_ >= *source_.gone + instance_->advert_interval) see(HostView(view_));
+  if (due(socket_.again, now_)) {
+    socket_.again.reset();
     // Whether it works is known with the answer; the fault stands until then.
-    const std::string error = listen_error_;
+    const std::string error = socket_.error;
     listen();
-    listen_error_ = error;
+    socket_.error = error;
   }
-  if (failing_since_ && now_ >= *failing_since_ + patience_with_kernel) {
-    failing_since_.reset();
+  if (giving_way_.failing_since && now_ >= *giving_way_.failing_since + patience_with_kernel) {
+    giving_way_.failing_since.reset();
     if (machine_.state() == vrrp::State::active) {
       Duration pause = first_yield;
-      for (unsigned i = 0; i < yields_ && pause < longest_yield; ++i) pause *= 2;
-      ++yields_;
-      yields_until_ = now_ + std::min(pause, longest_yield);
-      yielded_ = now_;
+      for (unsigned i = 0; i < giving_way_.times && pause < longest_yield; ++i) pause *= 2;
+      ++giving_way_.times;
+      giving_way_.until = now_ + std::min(pause, longest_yield);
+      giving_way_.since = now_;
       reassess();
     }
   }
-  if (yields_until_) {
+  if (giving_way_.until) {
     // With nobody else to be heard the best there is is to go on trying.
-    const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < yielded_;
-    if (now_ >= *yields_until_ || (alone && now_ >= yielded_ + down_interval())) {
-      yields_until_.reset();
+    const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < giving_way_.since;
+    if (now_ >= *giving_way_.until || (alone && now_ >= giving_way_.since + down_interval())) {
+      giving_way_.until.reset();
       reassess();
     }
   }
@@ -344,7 +344,7 @@ void Agent::on(const DeadlinePassed&) {
 
 void Agent::on(const ShutDown&) {
   tell(vrrp::Shutdown{});
-  if (std::exchange(listening_, std::nullopt)) actions_.emplace_back(StopListening{});
+  if (std::exchange(socket_.wanted, std::nullopt)) actions_.emplace_back(StopListening{});
   second_block_.reset();
   refresh_.reset();
   over_ = true;
@@ -359,7 +359,7 @@ void Agent::carry_out(const vrrp::Action& action, bool from_packet) {
     // Without a carrier nothing leaves, and a unicast packet leaves an unanswered ARP question behind: the neighbour
     // entry stays incomplete for up to a second after the link is back, while both sides are Active (seen on
     // Linux 6.1).
-    if (!source_ || !view_.link || !view_.link->usable() || !listening_) return;
+    if (!source_.address || !view_.link || !view_.link->usable() || !socket_.wanted) return;
     actions_.emplace_back(Transmit{envelope_, sending->priority});
     ++counters_.adverts_sent;
     if (sending->priority == 0) ++counters_.priority_zero_sent;
@@ -368,7 +368,7 @@ void Agent::carry_out(const vrrp::Action& action, bool from_packet) {
   } else if (std::holds_alternative<vrrp::RemoveAddresses>(action)) {
     second_block_.reset();
     refresh_.reset();
-    failing_since_.reset();
+    giving_way_.failing_since.reset();
     actions_.emplace_back(HoldAddresses{false, 0});
   } else if (std::holds_alternative<vrrp::Announce>(action)) {
     announce(from_packet);
@@ -400,8 +400,8 @@ void Agent::enter(const vrrp::EnterState& state) {
   if (state.from == vrrp::State::active) ++counters_.released_master;
   answered_.reset();
   // After a fault the unicast peers' neighbour entries for us may be stale, and they would not hear us.
-  if (state.from == vrrp::State::fault && is_unicast(*instance_) && source_ && view_.link) {
-    actions_.emplace_back(AnnounceSource{view_.link->index, *source_});
+  if (state.from == vrrp::State::fault && is_unicast(*instance_) && source_.address && view_.link) {
+    actions_.emplace_back(AnnounceSource{view_.link->index, *source_.address});
   }
   actions_.emplace_back(Transition{state.from, state.to, state.reason, machine_.effective_priority()});
 }
@@ -414,15 +414,15 @@ std::optional<TimePoint> Agent::next_deadline() const {
   };
   consider(machine_.next_deadline());
   consider(hearing_.next_deadline());
-  consider(listen_again_);
+  consider(socket_.again);
   consider(second_block_);
   consider(refresh_);
-  if (source_gone_) consider(*source_gone_ + instance_->advert_interval);
-  if (failing_since_) consider(*failing_since_ + patience_with_kernel);
-  if (yields_until_) {
-    consider(*yields_until_);
-    const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < yielded_;
-    if (alone) consider(yielded_ + down_interval());
+  if (source_.gone) consider(*source_.gone + instance_->advert_interval);
+  if (giving_way_.failing_since) consider(*giving_way_.failing_since + patience_with_kernel);
+  if (giving_way_.until) {
+    consider(*giving_way_.until);
+    const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < giving_way_.since;
+    if (alone) consider(giving_way_.since + down_interval());
   }
   return next;
 }

@@ -76,19 +76,28 @@ class Agent {
   Hearing hearing_;
   std::shared_ptr<const Envelope> envelope_;
 
-  std::optional<IpAddress> source_;       // that is sent from
-  std::optional<TimePoint> source_gone_;  // the host has not had it since
-  bool source_given_up_ = false;          // for longer than an interval
-  std::optional<Listen> listening_;       // that was asked for
-  std::string listen_error_;
-  std::optional<TimePoint> listen_again_;
-  unsigned listen_failures_ = 0;
-
-  std::optional<TimePoint> failing_since_;  // Active without one address, and the kernel refuses them
-  std::optional<TimePoint> yields_until_;   // gave way because of that
-  TimePoint yielded_{};                     // when
-  std::string yields_because_;
-  unsigned yields_ = 0;
+  struct Source {
+    std::optional<IpAddress> address;  // that is sent from
+    std::optional<TimePoint> gone;     // the host has not had it since
+    bool given_up = false;             // for longer than an interval
+  };
+  Source source_;
+  struct Socket {
+    std::optional<Listen> wanted;  // that was asked for
+    std::string error;             // it could not be opened
+    std::optional<TimePoint> again;
+    unsigned failures = 0;
+  };
+  Socket socket_;
+  // Active without one address, since the kernel refuses them.
+  struct GivingWay {
+    std::optional<TimePoint> failing_since;
+    std::optional<TimePoint> until;  // it gave way
+    TimePoint since{};
+    std::string because;
+    unsigned times = 0;
+  };
+  GivingWay giving_way_;
 
   std::optional<TimePoint> second_block_, refresh_;
   std::optional<TimePoint> answered_, announced_to_loser_;  // those that lose against us

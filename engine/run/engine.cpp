@@ -32,12 +32,12 @@
 
 #include "engine/config/configuration.h"
 #include "engine/net/kernel_switches.h"
-#include "engine/run/ownership.h"
-#include "engine/run/programming_loop.h"
-#include "engine/run/return_path_loop.h"
-#include "engine/run/script_runner.h"
-#include "engine/run/script_security.h"
-#include "engine/run/vrrp_loop.h"
+#include "engine/run/record/ownership.h"
+#include "engine/run/services/programming_loop.h"
+#include "engine/run/services/return_path_loop.h"
+#include "engine/run/scripts/script_runner.h"
+#include "engine/run/scripts/script_security.h"
+#include "engine/run/vrrp/vrrp_loop.h"
 
 namespace vipkeeper::run {
 

@@ -7,11 +7,11 @@
 
 #include "engine/config/configuration.h"
 #include "engine/ipvs/planner.h"
-#include "engine/net/ipvs_netlink.h"
-#include "engine/net/kernel_host.h"
-#include "engine/run/ownership.h"
-#include "engine/run/return_path_loop.h"
-#include "engine/run/virtual_service.h"
+#include "engine/net/netlink/ipvs_netlink.h"
+#include "engine/net/netlink/kernel_host.h"
+#include "engine/run/record/ownership.h"
+#include "engine/run/services/return_path_loop.h"
+#include "engine/run/services/virtual_service.h"
 
 namespace vipkeeper::run {
 

@@ -158,7 +158,7 @@ TEST_CASE("a word of global_defs that changes nothing here is one warning that s
         "vrrp_priority -20", "vrrp_cpu_affinity 1 2", "process_names", "vrrp_netlink_cmd_rcv_bufs 1000000",
         "vrrp_rx_bufs_policy MTU", "umask 022", "use_pid_dir", "snmp_socket unix:/x", "dbus_service_name x",
         "max_auto_priority", "max_auto_priority 50", "min_auto_priority_delay 1000", "rs_init_notifies"}) {
-    const auto problems = check_text("test.conf", instance_with("", "global_defs {\n " + std::string(word) + "\n}\n"));
+    const auto problems = problems_in("test.conf", instance_with("", "global_defs {\n " + std::string(word) + "\n}\n"));
     CAPTURE(word, lines_of(problems));
     REQUIRE(problems.size() == 1);
     CHECK(problems[0].severity == Severity::warning);
@@ -172,7 +172,7 @@ TEST_CASE("a priority that no thread can have is a warning, and none is used", "
   for (const char* word : {"vrrp_rt_priority 0", "vrrp_rt_priority 100", "vrrp_rt_priority high", "vrrp_rt_priority"}) {
     const std::string text = instance_with("", "global_defs {\n " + std::string(word) + "\n}\n");
     CAPTURE(word);
-    CHECK(check_text("test.conf", text).size() == 1);
+    CHECK(problems_in("test.conf", text).size() == 1);
     CHECK(parse_good(text).globals.realtime_priority == 0);
   }
 }

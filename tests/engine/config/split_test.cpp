@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/config/include.h"
+#include "engine/config/language/include.h"
 #include "tests/engine/config/support.h"
 
 namespace vipkeeper::config {

@@ -1,9 +1,9 @@
 // Lexer and braces: what any text, good or not, is cut into.
 #include <catch2/catch.hpp>
 
-#include "engine/config/lexer.h"
-#include "engine/config/statement.h"
-#include "engine/config/values.h"
+#include "engine/config/language/lexer.h"
+#include "engine/config/language/statement.h"
+#include "engine/config/language/values.h"
 #include "engine/config/vocabulary.h"
 #include "tests/engine/config/support.h"
 

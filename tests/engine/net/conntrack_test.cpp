@@ -1,4 +1,4 @@
-#include "engine/net/conntrack.h"
+#include "engine/net/netlink/conntrack.h"
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>

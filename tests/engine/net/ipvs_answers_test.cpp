@@ -1,4 +1,4 @@
-#include "engine/net/ipvs_answers.h"
+#include "engine/net/netlink/ipvs_answers.h"
 
 #include <catch2/catch.hpp>
 #include <cerrno>

@@ -1,4 +1,4 @@
-#include "engine/net/ipvs_codec.h"
+#include "engine/net/netlink/ipvs_codec.h"
 
 #include <linux/ip_vs.h>
 #include <netlink/attr.h>

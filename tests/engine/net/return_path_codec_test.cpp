@@ -8,8 +8,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "engine/net/iptables_rules.h"
-#include "engine/net/nft_rules.h"
+#include "engine/net/filter/iptables_rules.h"
+#include "engine/net/filter/nft_rules.h"
 
 namespace vipkeeper::net {
 namespace {

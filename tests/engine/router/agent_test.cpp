@@ -84,7 +84,8 @@ struct Run {
 
 }  // namespace
 
-TEST_CASE("the socket is wanted before the first ADVERTISEMENT, and that leaves before the addresses come", "[router][agent]") {
+TEST_CASE("the socket is wanted before the first ADVERTISEMENT, and that leaves before the addresses come",
+          "[router][agent]") {
   Run run;
   run.pass(4s);
   REQUIRE(run.agent.state() == vrrp::State::active);
@@ -102,7 +103,8 @@ TEST_CASE("the socket is wanted before the first ADVERTISEMENT, and that leaves 
   CHECK(at_once.all<Transmit>().size() == 1);
 }
 
-TEST_CASE("a source address that the interface does not have is a fault, at the start as later", "[router][agent][source]") {
+TEST_CASE("a source address that the interface does not have is a fault, at the start as later",
+          "[router][agent][source]") {
   auto instance = vips();
   const bool unicast = GENERATE(true, false);
   instance.unicast = unicast;
@@ -128,7 +130,8 @@ TEST_CASE("a source address that the interface does not have is a fault, at the 
   CHECK(std::holds_alternative<StopListening>(run.actions.back()));
 }
 
-TEST_CASE("a fault of the host that ends does not stand for a check script that has not run", "[router][agent][scripts]") {
+TEST_CASE("a fault of the host that ends does not stand for a check script that has not run",
+          "[router][agent][scripts]") {
   auto instance = vips();
   instance.track_scripts = {{.script = "chk", .weight = 0, .reverse = false}};
   Run run(instance, healthy({}));
@@ -151,7 +154,8 @@ TEST_CASE("unicast with nobody never sends, and is Active", "[router][agent][uni
   for (const auto& transmit : run.all<Transmit>()) CHECK(transmit.envelope->destinations.empty());
 }
 
-TEST_CASE("more addresses than a packet or the MTU takes are held, advertised in part, and said", "[router][agent][mtu]") {
+TEST_CASE("more addresses than a packet or the MTU takes are held, advertised in part, and said",
+          "[router][agent][mtu]") {
   auto instance = vips();
   for (int i = 0; i < 400; ++i) {
     auto address = instance.addresses.front();
@@ -190,7 +194,8 @@ TEST_CASE("priority 0 again and again does not keep a Backup Router from taking 
   CHECK(run.agent.state() == vrrp::State::active);
 }
 
-TEST_CASE("those that lose are answered once an interval and announced against once in five seconds", "[router][agent][bounds]") {
+TEST_CASE("those that lose are answered once an interval and announced against once in five seconds",
+          "[router][agent][bounds]") {
   Run run;
   run.pass(30s);
   REQUIRE(run.agent.state() == vrrp::State::active);
@@ -204,7 +209,8 @@ TEST_CASE("those that lose are answered once an interval and announced against o
   CHECK(run.all<AnnounceAddresses>().front().repeat == 1);
 }
 
-TEST_CASE("a router that is made to change its state again and again waits longer each time", "[router][agent][bounds]") {
+TEST_CASE("a router that is made to change its state again and again waits longer each time",
+          "[router][agent][bounds]") {
   Run run;
   run.pass(5s);
   for (int i = 0; i < 6000; ++i) {

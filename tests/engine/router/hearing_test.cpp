@@ -50,7 +50,8 @@ struct Heard {
 
 }  // namespace
 
-TEST_CASE("of a turn's packets the one that ranks highest is handed on, in its sender's newest form", "[router][bounds]") {
+TEST_CASE("of a turn's packets the one that ranks highest is handed on, in its sender's newest form",
+          "[router][bounds]") {
   Heard one;
   for (int i = 0; i < 500; ++i) one.offer("10.0.0." + std::to_string(100 + i % 100), 1 + i % 200);
   one.offer("10.0.0.9", 250);
@@ -64,7 +65,8 @@ TEST_CASE("of a turn's packets the one that ranks highest is handed on, in its s
   CHECK(one.take().heard.empty());
 }
 
-TEST_CASE("priority 0 counts from the Active Router alone, and its later word takes it back", "[router][bounds][rfc9568-6.4.2]") {
+TEST_CASE("priority 0 counts from the Active Router alone, and its later word takes it back",
+          "[router][bounds][rfc9568-6.4.2]") {
   Heard one;
   one.followed = ip("10.0.0.9");
   one.offer("10.0.0.8", 0);
@@ -97,7 +99,8 @@ TEST_CASE("an advertisement without an address of ours is no election about ours
   CHECK(taken.remarks.size() == 1);
   CHECK(one.discarded(vrrp::DropReason::address_list) == 1);
   REQUIRE(one.hearing.problems().size() == 1);
-  CHECK(one.hearing.problems().front().find("virtual_router_id 50 on eth0 is also used by 10.0.0.9 for 10.0.0.99") == 0);
+  CHECK(one.hearing.problems().front().find("virtual_router_id 50 on eth0 is also used by 10.0.0.9 for 10.0.0.99") ==
+        0);
   // One in common: nodes in the middle of a change.
   one.offer("10.0.0.9", 254, {"10.0.0.99", "10.0.0.51"});
   taken = one.take();
@@ -117,7 +120,8 @@ TEST_CASE("however many strangers there are, sixteen are remembered", "[router][
   CHECK(one.hearing.problems().size() <= 16);
 }
 
-TEST_CASE("a neighbour's packet in unicast has an unspent hop limit, a distant peer's need not", "[router][unicast][rfc5082]") {
+TEST_CASE("a neighbour's packet in unicast has an unspent hop limit, a distant peer's need not",
+          "[router][unicast][rfc5082]") {
   Heard one({"10.0.0.9", "192.168.7.7"});
   one.offer("10.0.0.9", 100, {"10.0.0.50"}, 254);
   CHECK(one.take().heard.empty());

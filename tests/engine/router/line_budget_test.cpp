@@ -15,7 +15,8 @@ TEST_CASE("one line of a class a minute, whoever its sender is, and a count of t
   LineBudget budget;
   CHECK(budget.admit(start, "(vips) discarded an advertisement from 10.0.0.9: wrong ttl"));
   for (int i = 0; i < 500; ++i) {
-    CHECK_FALSE(budget.admit(start + 1s, "(vips) discarded an advertisement from 10.0.0." + std::to_string(i) + ": wrong ttl"));
+    CHECK_FALSE(
+        budget.admit(start + 1s, "(vips) discarded an advertisement from 10.0.0." + std::to_string(i) + ": wrong ttl"));
   }
   const auto next = budget.admit(start + 61s, "(vips) discarded an advertisement from 10.0.0.7: wrong ttl");
   REQUIRE(next);

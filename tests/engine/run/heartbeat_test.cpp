@@ -1,4 +1,4 @@
-#include "engine/run/heartbeat.h"
+#include "engine/run/thread/heartbeat.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "engine/run/ownership.h"
+#include "engine/run/record/ownership.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <chrono>
 
-#include "engine/run/programmer.h"
-#include "engine/run/virtual_service.h"
+#include "engine/run/services/programmer.h"
+#include "engine/run/services/virtual_service.h"
 #include "tests/engine/ipvs/fake_kernel.h"
 #include "tests/engine/run/programming_servers.h"
 

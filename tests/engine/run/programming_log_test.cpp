@@ -1,4 +1,4 @@
-#include "engine/run/programming_log.h"
+#include "engine/run/services/programming_log.h"
 
 #include <catch2/catch.hpp>
 #include <chrono>

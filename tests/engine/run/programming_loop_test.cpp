@@ -1,4 +1,4 @@
-#include "engine/run/programming_loop.h"
+#include "engine/run/services/programming_loop.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "engine/ipvs/dry_run_table.h"
-#include "engine/run/virtual_service.h"
+#include "engine/run/services/virtual_service.h"
 #include "tests/engine/ipvs/fake_kernel.h"
 #include "tests/engine/run/programming_servers.h"
 #include "tests/support/temporary_directory.h"

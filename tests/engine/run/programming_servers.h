@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/run/programmer.h"
+#include "engine/run/services/programmer.h"
 
 namespace vipkeeper::test {
 

@@ -1,4 +1,4 @@
-#include "engine/run/realtime.h"
+#include "engine/run/thread/realtime.h"
 
 #include <sched.h>
 

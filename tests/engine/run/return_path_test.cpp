@@ -1,4 +1,4 @@
-#include "engine/run/return_path.h"
+#include "engine/run/services/return_path.h"
 
 #include <catch2/catch.hpp>
 #include <chrono>

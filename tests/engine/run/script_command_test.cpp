@@ -1,4 +1,4 @@
-#include "engine/run/script_command.h"
+#include "engine/run/scripts/script_command.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "engine/run/script_runner.h"
+#include "engine/run/scripts/script_runner.h"
 
 #include <fcntl.h>
 #include <poll.h>

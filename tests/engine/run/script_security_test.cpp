@@ -1,4 +1,4 @@
-#include "engine/run/script_security.h"
+#include "engine/run/scripts/script_security.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "engine/run/script_identity.h"
+#include "engine/run/scripts/script_identity.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace vipkeeper;

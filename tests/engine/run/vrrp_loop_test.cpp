@@ -1,4 +1,4 @@
-#include "engine/run/vrrp_loop.h"
+#include "engine/run/vrrp/vrrp_loop.h"
 
 #include <linux/capability.h>
 #include <sys/syscall.h>

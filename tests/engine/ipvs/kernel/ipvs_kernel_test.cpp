@@ -8,7 +8,7 @@
 #include <iostream>
 
 #include "engine/ipvs/planner.h"
-#include "engine/net/ipvs_netlink.h"
+#include "engine/net/netlink/ipvs_netlink.h"
 #include "tests/engine/ipvs/random_table.h"
 
 namespace vipkeeper::net {
