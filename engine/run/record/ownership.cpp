@@ -19,6 +19,8 @@ namespace {
 
 constexpr auto first_pause = std::chrono::seconds(1);
 constexpr Duration longest_pause = std::chrono::seconds(60);
+// A hundred times that of the largest cluster; the rest is somebody else's file.
+constexpr off_t longest_record = 256L << 20U;
 // So many of the lines that are not understood are named.
 constexpr std::size_t lines_named = 3;
 
@@ -62,10 +64,13 @@ Result<std::string> read_file(const std::string& path) {
   if (!file || ::fstat(file.get(), &status) != 0) return std::unexpected(io_error("cannot read", path));
   if (!S_ISREG(status.st_mode))
     return failure(ErrorCode::io, fmt::format("cannot read {}: it is not a file; take it away", path));
+  if (status.st_size > longest_record)
+    return failure(ErrorCode::io, fmt::format("cannot read {}: no record is that long; take it away", path));
   std::string text;
   std::array<char, 16384> buffer{};
   for (;;) {
-    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+    // The record's lock is held meanwhile, that is what it is for.
+    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());  // NOLINT
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return std::unexpected(io_error("cannot read", path));
     if (count == 0) return text;
@@ -184,7 +189,7 @@ void Ownership::failed(const Error& error) {
   tell(error.message + ". What this run makes may be left behind after a crash; tried again within 60 s");
 }
 
-void Ownership::tell(std::string trouble) {
+void Ownership::tell(const std::string& trouble) {
   {
     const std::lock_guard lock(told_mutex_);
     if (trouble == trouble_) return;

@@ -96,7 +96,7 @@ class Ownership {
   Result<void> write_whole();
   void try_whole();
   void failed(const Error& error);
-  void tell(std::string trouble);
+  void tell(const std::string& trouble);
 
   const std::string run_dir_, path_;
   const ReadClock clock_;

@@ -311,12 +311,11 @@ void RunningScriptRunner::run_notify(const std::string& instance) {
   while (queue.job == nullptr && !queue.idle()) {
     if (queue.begun.empty()) queue.begun = std::exchange(queue.next, {});
     const ScriptRun& run = queue.begun.front();
-    const std::string name = run.arguments.front();
+    const std::string who = "(" + instance + ") notify script " + run.arguments.front();
     const auto job = start_job(
-        run, script_user_, notify_limit,
-        [instance, name] { log_warning("(" + instance + ") notify script " + name + " runs for a minute, ending it"); },
-        [this, instance, name](int status) {
-          if (status != 0) log_warning("(" + instance + ") notify script " + name + " " + describe_status(status));
+        run, script_user_, notify_limit, [who] { log_warning(who + " runs for a minute, ending it"); },
+        [this, instance, who](int status) {
+          if (status != 0) log_warning(who + " " + describe_status(status));
           notifies_.at(instance)->job = nullptr;
           run_notify(instance);
         });

@@ -82,7 +82,8 @@ std::optional<std::string> find_replaceable_part(const std::string& path) {
       at.erase(at.empty() ? 0 : at.rfind('/'));
       continue;
     }
-    const std::string next = part == "/" ? part : at + "/" + part;
+    std::string next = at + "/";
+    if (part != "/") next += part;
     struct stat status{};
     if (::lstat(next.c_str(), &status) != 0) return std::nullopt;
     if (auto unsafe = what_is_unsafe(next, status)) return unsafe;

@@ -381,6 +381,10 @@ TEST_CASE("a record that is there and cannot be read is a problem, is kept, and 
     set_mode(path, 0000);
     is_ours = true;
   }
+  SECTION("a file that can be no record") {
+    write(path, "");
+    std::filesystem::resize_file(path, 1UL << 30U);
+  }
   SECTION("a directory") { std::filesystem::create_directory(path); }
   SECTION("a pipe") { REQUIRE(::mkfifo(path.c_str(), 0600) == 0); }
   const auto record = Ownership::open(directory.path, hand.clock());
