@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/plan/address_rules.h"
+#include "controller/plan/user_text.h"
 
 namespace vipkeeper::plan {
 
@@ -93,6 +94,7 @@ void remark_on(const Entry& entry, const Snapshot& snapshot, const std::vector<H
 
 ReadEntry read_entry(const std::string& key, const std::string& text, const std::string* last_good) {
   ReadEntry result;
+  result.key = IpAddress::parse(trimmed(key));
   auto parsed = parse_entry(key, text);
   if (parsed) {
     result.entry = std::make_shared<const Entry>(std::move(*parsed));
@@ -110,6 +112,7 @@ ReadEntry read_entry(const std::string& key, const std::string& text, const std:
 
 std::vector<IpAddress> ReadEntry::claims() const {
   std::vector<IpAddress> result;
+  if (entry == nullptr && key) result.push_back(*key);
   for (const auto* named : {&entry, &last_good}) {
     if (*named == nullptr) continue;
     for (const auto& prefix : (*named)->addresses) result.push_back(prefix.address);

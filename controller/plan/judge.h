@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,10 @@ struct ReadEntry {
   std::shared_ptr<const Entry> entry;      // null: the text is wrong
   std::vector<std::string> wrong;          // then what is
   std::shared_ptr<const Entry> last_good;  // of the last good text; null: there is none, or it is none any more
+  std::optional<IpAddress> key;            // where that is an address
 
-  // The addresses that it names, in the text and in the last good one: what it holds, or would like to.
+  // The addresses that it names, in the text and in the last good one: what it holds, or would like to, or what nodes
+  // with a longer memory may hold for it.
   [[nodiscard]] std::vector<IpAddress> claims() const;
 };
 

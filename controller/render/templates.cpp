@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <kainjow/mustache.hpp>
 #include <string_view>
 
 #include "controller/render/built_in.h"
+#include "controller/render/filling.h"
 #include "controller/render/values.h"
 
 namespace vipkeeper::render {
@@ -150,7 +152,7 @@ std::string without_standalone_lines(std::string_view text) {
 }  // namespace
 
 struct Templates::Parsed {
-  std::map<std::string, mustache::mustache> by_name;
+  std::map<std::string, std::vector<Part>> by_name;
 };
 
 const std::vector<std::string>& template_names() {
@@ -184,15 +186,13 @@ Result<Templates> Templates::from_texts(const TemplateTexts& texts) {
   for (const auto& [name, text] : all) {
     const auto wrong = check_template(text, schemas().at(name));
     if (!wrong.empty()) return failure(ErrorCode::invalid_input, fmt::format("template {}:{}", name, wrong));
-    auto& made = parsed->by_name.emplace(name, mustache::mustache(without_standalone_lines(text))).first->second;
-    // The text is no HTML.
-    made.set_custom_escape([](const std::string& value) { return value; });
+    parsed->by_name.emplace(name, parse_template(without_standalone_lines(text)).parts);
   }
   return Templates(std::move(parsed));
 }
 
 std::string Templates::render(const std::string& name, const Values& values) const {
-  return parsed_->by_name.at(name).render(values.data());
+  return fill_in(parsed_->by_name.at(name), values);
 }
 
 }  // namespace vipkeeper::render

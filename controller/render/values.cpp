@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "controller/plan/options.h"
 
 namespace vipkeeper::render {
@@ -16,14 +19,14 @@ bool pasteable(std::string_view value) {
 
 }  // namespace
 
-void Values::text(const std::string& name, std::string value) {
+void Values::text(std::string_view name, std::string value) {
   if (wrong_.empty() && !pasteable(value)) {
     wrong_ = fmt::format("the value of {} cannot stand in a configuration: [{}]", name, value);
   }
-  data_.set(name, std::move(value));
+  values_.push_back({.name = name, .type = Value::Type::text, .text = std::move(value), .list = {}});
 }
 
-void Values::optional_text(const std::string& name, std::string value) {
+void Values::optional_text(std::string_view name, std::string value) {
   if (value.empty()) {
     flag(name, false);
   } else {
@@ -31,13 +34,20 @@ void Values::optional_text(const std::string& name, std::string value) {
   }
 }
 
-void Values::list(const std::string& name, std::vector<Values> elements) {
-  kainjow::mustache::data list{kainjow::mustache::data::type::list};
-  for (auto& element : elements) {
+void Values::flag(std::string_view name, bool value) {
+  values_.push_back({.name = name, .type = Value::Type::flag, .on = value, .text = {}, .list = {}});
+}
+
+void Values::list(std::string_view name, std::vector<Values> elements) {
+  for (const auto& element : elements) {
     if (wrong_.empty()) wrong_ = element.wrong_;
-    list.push_back(std::move(element.data_));
   }
-  data_.set(name, std::move(list));
+  values_.push_back({.name = name, .type = Value::Type::list, .text = {}, .list = std::move(elements)});
+}
+
+const Values::Value* Values::find(std::string_view name) const {
+  const auto found = std::ranges::find(values_, name, &Value::name);
+  return found == values_.end() ? nullptr : &*found;
 }
 
 }  // namespace vipkeeper::render

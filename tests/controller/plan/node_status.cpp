@@ -122,6 +122,10 @@ TEST_CASE("what Nodes are known by follows the entries, their last good forms am
   step(planner, entries({{"10.0.0.50", "nonsense"}, {"10.0.0.51", ""}}));
   CHECK(held(planner.plan()) == Lines{"10.0.0.50/32", "10.0.0.51/32"});
   CHECK(peers(planner) == Lines{"10.0.0.5", "10.0.0.6"});
+  // Nor does who starts now, and does not know what the others hold for it.
+  const auto fresh = planner_with(
+      {is("n2", reporting({"10.0.0.50", "10.0.0.5"})), entries({{"10.0.0.50", "nonsense"}, {"10.0.0.51", ""}})});
+  CHECK(peers(fresh) == Lines{"10.0.0.5"});
   // An entry that moves on leaves its address to whom it belongs, and what stood in another's way is judged again.
   auto moved = planner_with(
       {is("n2", reporting({"10.0.0.50", "10.0.0.51"})), entries({{"10.0.0.50", ""}, {"a", "addresses: 10.0.0.51"}})});
