@@ -85,8 +85,7 @@ void RunningRouter::perform(const vrrp::EnterState& action) {
   if (action.to == vrrp::State::fault && !own_fault_.empty()) log_warning("(" + config_->name + ") " + own_fault_);
   // After a fault the unicast peers' neighbour entries for us may be stale, and they would not hear us.
   const auto link = edge_.network->links.find(link_index_);
-  if (action.from == vrrp::State::fault && config_->unicast && source_ &&
-      link != edge_.network->links.end()) {
+  if (action.from == vrrp::State::fault && config_->unicast && source_ && link != edge_.network->links.end()) {
     (void)edge_.announcer->announce(link->second, std::span(&*source_, 1));
   }
   if (edge_.on_transition != nullptr && *edge_.on_transition) {
