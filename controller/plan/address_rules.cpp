@@ -96,6 +96,14 @@ bool has_interface(const std::string& name, const std::vector<HostInterface>& in
   return std::ranges::find(interfaces, name, &HostInterface::name) != interfaces.end();
 }
 
+std::vector<std::string> carriers_of(const IpAddress& address, const std::vector<HostInterface>& interfaces) {
+  std::vector<std::string> result;
+  for (const auto& interface : interfaces) {
+    if (interface.prefix.address == address) result.push_back(interface.name);
+  }
+  return result;
+}
+
 std::string interface_for(const IpAddress& address, const std::vector<HostInterface>& subnets,
                           const std::string& preferred) {
   const HostInterface* best = nullptr;

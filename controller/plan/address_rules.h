@@ -26,6 +26,9 @@ std::vector<HostInterface> subnets_of(const std::vector<HostInterface>& interfac
 // Whether the host has an interface of that name.
 bool has_interface(const std::string& name, const std::vector<HostInterface>& interfaces);
 
+// The interfaces that have an address.
+std::vector<std::string> carriers_of(const IpAddress& address, const std::vector<HostInterface>& interfaces);
+
 // The interface in whose subnet the address lies, the longest prefix first, `preferred` among equals; empty: none.
 std::string interface_for(const IpAddress& address, const std::vector<HostInterface>& subnets,
                           const std::string& preferred);

@@ -48,15 +48,6 @@ void erase_member(Map& map, const Key& key, const std::string& member) {
   if (found->second.empty()) map.erase(found);
 }
 
-// The interfaces that have an address.
-std::vector<std::string> carriers_of(const IpAddress& address, const std::vector<HostInterface>& interfaces) {
-  std::vector<std::string> result;
-  for (const auto& interface : interfaces) {
-    if (interface.prefix.address == address) result.push_back(interface.name);
-  }
-  return result;
-}
-
 // The lowest address of a range.
 IpAddress first_of(const IpPrefix& range) {
   std::array<std::byte, 16> bytes{};
@@ -169,19 +160,20 @@ void Planner::find_dirty(Touched& touched, bool subnets_changed, Step& step) {
 void Planner::diff_config_map(Touched& touched, Step& step) {
   if (snapshot_.config_map() == nullptr) return;
   const auto& data = snapshot_.config_map()->data;
-  std::vector<std::string> gone;
-  for (const auto& [key, state] : entries_) {
-    if (!data.contains(key)) gone.push_back(key);
-  }
-  for (const auto& key : gone) forget(key, touched, step);
-  std::erase_if(memory_.good_texts, [&](const auto& good) { return !data.contains(good.first); });
-  for (const auto& [key, text] : data) {
+  // What an earlier run remembers of entries that are there no more.
+  if (!knows_entries_) std::erase_if(memory_.good_texts, [&](const auto& good) { return !data.contains(good.first); });
+  for (const auto& key : std::exchange(touched.entries, {})) {
+    const auto found = data.find(key);
+    if (found == data.end()) {
+      forget(key, touched, step);
+      continue;
+    }
     const auto [at, added] = entries_.try_emplace(key);
-    if (!added && at->second.text == text) continue;
+    if (!added && at->second.text == found->second) continue;
     auto& state = at->second;
-    state.text = text;
+    state.text = found->second;
     const auto good = memory_.good_texts.find(key);
-    state.read = read_entry(key, text, good == memory_.good_texts.end() ? nullptr : &good->second);
+    state.read = read_entry(key, state.text, good == memory_.good_texts.end() ? nullptr : &good->second);
     snapshot_.claim(key, state.read.claims(), touched);
     step.judge.insert(key);
   }
@@ -225,12 +217,15 @@ void Planner::put_in_force(const std::string& key, EntryState& state, Judgement 
 }
 
 void Planner::forget(const std::string& key, Touched& touched, Step& step) {
-  auto& state = entries_.at(key);
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  auto& state = found->second;
+  memory_.good_texts.erase(key);
   snapshot_.claim(key, {}, touched);
   put_in_force(key, state, {}, step);
   claim(key, state, {}, step);
   set_problems(entry_object(snapshot_.options(), key), {}, step);
-  entries_.erase(key);
+  entries_.erase(found);
 }
 
 void Planner::forward(const std::string& key, Step& step) {

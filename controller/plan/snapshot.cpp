@@ -79,6 +79,20 @@ std::optional<IpAddress> first_unclaimed(const std::vector<IpAddress>& addresses
   return first;
 }
 
+// The keys that one of two ConfigMaps has alone or with another text. Both are in order: one walk along them.
+void touch_entries(const objects::ConfigMap* was, const objects::ConfigMap& now, std::set<std::string>& keys) {
+  static const objects::ConfigMap nothing;
+  const auto& before = was != nullptr ? was->data : nothing.data;
+  auto old = before.begin();
+  for (const auto& [key, text] : now.data) {
+    for (; old != before.end() && old->first < key; ++old) keys.insert(old->first);
+    const bool known = old != before.end() && old->first == key;
+    if (!known || old->second != text) keys.insert(key);
+    if (known) ++old;
+  }
+  for (; old != before.end(); ++old) keys.insert(old->first);
+}
+
 }  // namespace
 
 Snapshot::Snapshot(PlanOptions options) : options_(std::move(options)), own_node_(own_node_name()) {}
@@ -127,7 +141,9 @@ void Snapshot::apply_config_map(const ObjectChange& change, Touched& touched) {
   if (deleted == config_map_deleted_ && (now == nullptr || equal(config_map_, now))) return;
   touched.config_map = true;
   config_map_deleted_ = deleted;
-  if (now != nullptr) config_map_ = std::move(now);
+  if (now == nullptr) return;
+  touch_entries(config_map_.get(), *now, touched.entries);
+  config_map_ = std::move(now);
 }
 
 void Snapshot::apply_service(const ObjectChange& change, Touched& touched) {

@@ -16,6 +16,7 @@ namespace vipkeeper::plan {
 // What changes of objects touched, in the terms of a plan. Grows over several changes.
 struct Touched {
   bool config_map = false;
+  std::set<std::string> entries;   // keys of the ConfigMap: the text is another, or the entry is new or gone
   bool nodes = false;              // Nodes or the own pod
   bool own_node = false;           // which Node this is
   std::set<std::string> services;  // "default/web": the Service or its endpoints

@@ -108,9 +108,9 @@ struct VrrpInstance {
   bool preempt = true;
   Duration preempt_delay{0};
   bool accept = true;
-  std::optional<IpAddress> source;       // unicast_src_ip or mcast_src_ip; else the interface's primary address
-  // A unicast_peer block is there. An empty one, which is a word of ours, is unicast with nobody: nothing is sent, nobody
-  // is heard.
+  std::optional<IpAddress> source;  // unicast_src_ip or mcast_src_ip; else the interface's primary address
+  // A unicast_peer block is there. An empty one, which is a word of ours, is unicast with nobody: nothing is sent,
+  // nobody is heard.
   bool unicast = false;
   std::vector<IpAddress> unicast_peers;  // whom unicast reaches, and who is heard
   IpAddress multicast_group = IpAddress::v4(0xe0000012);

@@ -461,6 +461,34 @@ TEST_CASE("what says nothing new, or concerns nobody any more, plans nothing", "
   CHECK(planner.counters().virtual_routers_planned == before.virtual_routers_planned);
 }
 
+TEST_CASE("of a ConfigMap that changed the entries that differ are looked at, wherever they stand",
+          "[plan][incremental][cost]") {
+  struct Row {
+    std::map<std::string, std::string> was, now;
+    std::set<std::string> touched;
+  };
+  const Row rows[] = {
+      {{}, {{"a", ""}, {"b", ""}}, {"a", "b"}},
+      {{{"a", ""}, {"b", ""}}, {}, {"a", "b"}},
+      {{{"b", ""}, {"d", ""}}, {{"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}, {"e", ""}}, {"a", "c", "e"}},
+      {{{"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}, {"e", ""}}, {{"b", ""}, {"d", ""}}, {"a", "c", "e"}},
+      {{{"a", "1"}, {"b", "1"}, {"d", ""}}, {{"b", "2"}, {"c", ""}, {"d", ""}}, {"a", "b", "c"}}};
+  for (const auto& row : rows) {
+    Snapshot snapshot(options());
+    Touched touched;
+    snapshot.apply(entries(row.was), touched);
+    touched = {};
+    snapshot.apply(entries(row.now), touched);
+    CHECK(touched.entries == row.touched);
+    // A deletion removes nothing, and what comes back is compared with what was there last.
+    touched = {};
+    snapshot.apply(gone(objects::Kind::config_map, "default/vips"), touched);
+    CHECK(touched.config_map);
+    snapshot.apply(entries(row.now), touched);
+    CHECK(touched.entries.empty());
+  }
+}
+
 TEST_CASE("a held VIP that shows up on the interface plans nothing again", "[plan][incremental][interfaces]") {
   auto planner = planner_with({entries({{"10.0.0.50", ""}})});
   const auto before = planner.counters();
