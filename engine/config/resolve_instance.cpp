@@ -167,7 +167,7 @@ class InstanceResolver {
     }
     resolve_unicast();
     // Its peers would be in a group that nobody here knows of.
-    if (instance_.unicast_peers.empty() && !declared_.multicast_group && globals_.multicast_group_is_bad)
+    if (!declared_.unicast_at && !declared_.multicast_group && globals_.multicast_group_is_bad)
       refuse(declared_.name_at, fmt::format("{} is left out: global_defs' 'vrrp_mcast_group4' cannot be used", title_));
   }
 

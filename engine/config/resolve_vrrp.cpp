@@ -75,6 +75,8 @@ class VrrpResolver {
     result.v3_checksum_as_v2 = globals_.v3_checksum_as_v2.value_or(false);
     result.script_user = globals_.script_user.value_or("");
     result.enable_script_security = globals_.enable_script_security.value_or(false);
+    result.realtime_priority = globals_.realtime_priority.value_or(0);
+    result.lock_memory = globals_.lock_memory.value_or(false);
   }
 
   template <class T>

@@ -262,7 +262,7 @@ void AddressPlan::judge(const Key& key, Entry& entry, const NetworkState& state)
   }
   if (up != entry.up) touch(entry);
   entry.up = up;
-  const bool satisfied = present != entry.holders.empty();
+  const bool satisfied = entry.holders.empty() ? !entry.recorded && !(present && ours(entry)) : present;
   if (satisfied && entry.failures != 0) {
     entry.failures = 0;
     entry.retry_at = {};
@@ -288,8 +288,12 @@ void AddressPlan::decide(TimePoint now, const Key& key, Entry& entry, const Netw
     return;
   }
   if (!may_remove_) return;
-  if (present && ours(entry)) return issue(key, entry, RemoveAddress{link->index, entry.wanted}, piece);
-  if (!present && entry.recorded) let_go(key, entry);
+  // What the record has is asked to go even where it seems to be gone: the kernel may have added it without an answer,
+  // and not been heard since. Its word is what the record lets go by.
+  if (link != nullptr && (entry.recorded || (present && ours(entry)))) {
+    return issue(key, entry, RemoveAddress{link->index, entry.wanted}, piece);
+  }
+  if (entry.recorded) let_go(key, entry);
 }
 
 void AddressPlan::let_go(const Key& key, Entry& entry) {

@@ -108,6 +108,7 @@ void Agent::on(const Configured& event) {
     if (address.prefix.address.is_v4()) advertised.push_back(address.prefix.address);
   }
   hearing_.configure(now_, *instance_, std::move(advertised));
+  if (event.shown_only) return;
   see(event.view);
   if (machine_.state() != vrrp::State::active || instance_->announce.refresh == Duration::zero()) {
     refresh_.reset();

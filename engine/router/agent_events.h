@@ -27,6 +27,7 @@ namespace vipkeeper::router {
 struct Configured {
   std::shared_ptr<const config::VrrpInstance> instance;
   HostView view;
+  bool shown_only = false;  // a dry run: it stays in Initialize
 };
 struct HostSeen {
   HostView view;

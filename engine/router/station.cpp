@@ -93,7 +93,7 @@ void Station::configure(TimePoint now, const VrrpConfig& config) {
     router.interfaces = interfaces_of(*instance);
     for (const auto& name : router.interfaces) by_interface_[name].insert(number);
     changed_.insert(number);
-    tell(now, number, Configured{instance, view_of(*instance)});
+    tell(now, number, Configured{instance, view_of(*instance), options_.dry_run});
     for (const auto& tracked : instance->track_scripts) {
       const auto script = scripts_.find(tracked.script);
       if (script == scripts_.end()) continue;

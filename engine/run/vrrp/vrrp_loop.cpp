@@ -272,7 +272,8 @@ bool RunningVrrpLoop::end_turn() {
   counters_.host_readings.store(counted.host_readings, std::memory_order_relaxed);
   shown_.turn_ended();
   if (ends_at_ && (station_.drained() || Clock::now() >= *ends_at_)) {
-    if (!station_.drained()) log_error("the kernel does not let the last addresses go; they stay in the record");
+    const bool released = !options_.release_vips || options_.dry_run || station_.drained();
+    if (!released) log_error("the kernel does not let the last addresses go; they stay in the record");
     loop_->stop();
   }
   return more;
