@@ -6,13 +6,12 @@
 //    notice. Then it is a fault, and the fault's priority 0 still leaves from it. Until the host has it the router is
 //    in fault, at the start as later, whichever word of the configuration named it.
 //  - The addresses. An Active Router to which the kernel refuses every single address draws traffic that nobody
-//  answers:
-//    after three seconds it gives way, listens whether anybody else speaks, and if nobody does goes on trying.
+//    answers: after three seconds it gives way, listens whether anybody else speaks, and if nobody does goes on trying.
 //  - The neighbours. Hearing (hearing.h) says whom to listen to. Of what it lets through, an Active Router answers
 //  those
 //    that lose at most once an interval, and announces its addresses for them once in five seconds; a Backup Router
-//    takes the interval of others within bounds, so that one packet cannot silence it for minutes; and a router that is
-//    made to change its state again and again waits longer each time.
+//    takes the interval of others within bounds, so that one packet cannot silence it for minutes, nor a short interval
+//    make it change its state many times a second.
 //
 // Timers: the machine's (Active_Down_Timer or Adver_Timer); the grace of a source; another try of a socket, or of being
 // Active after giving way; second block and refresh of announcements; the ends of Hearing's memories. All of them are
@@ -35,8 +34,7 @@ constexpr Duration answer_pause = std::chrono::seconds(1);    // at most, betwee
 constexpr Duration announce_pause = std::chrono::seconds(5);  // between announcements because of them
 constexpr int learned_factor = 10;                            // of the own interval that a neighbour may say
 constexpr Duration learned_at_least = std::chrono::seconds(10);
-constexpr std::size_t calm_transitions = 8;  // a minute; beyond, the hold grows
-constexpr Duration longest_hold = std::chrono::seconds(10);
+constexpr std::size_t calm_transitions = 8;  // a minute
 constexpr Duration patience_with_kernel = std::chrono::seconds(3);
 constexpr Duration longest_listen_pause = std::chrono::seconds(30);
 constexpr Duration first_yield = std::chrono::seconds(30);
@@ -280,12 +278,9 @@ void Agent::take(const vrrp::Received& heard) {
     Duration& interval = bounded.advertisement.interval;
     const Duration own = instance_->advert_interval;
     interval = std::min(interval, std::max<Duration>(learned_factor * own, learned_at_least));
-    // Of the last minute's changes of state each one beyond the usual doubles how long it is waited.
-    if (transitions_.size() > calm_transitions) {
-      Duration hold = own;
-      for (std::size_t i = calm_transitions; i < transitions_.size() && hold < longest_hold; ++i) hold *= 2;
-      interval = std::max(interval, std::min(hold, std::max(longest_hold, own)));
-    }
+    // Made to change its state again and again, it waits as long as its own configuration says, however short an
+    // interval the other one names. Never longer: whoever that is, somebody has to hold the addresses when it is gone.
+    if (transitions_.size() > calm_transitions) interval = std::max(interval, own);
   }
   tell(bounded, true);
 }
