@@ -137,8 +137,11 @@ int serve(const EngineFlags& flags) {
     return 1;
   }
   for (;;) {
-    const auto signal = wait_for_signal({SIGTERM, SIGINT, SIGHUP}, std::chrono::hours(1));
-    if (!signal) continue;
+    const auto signal = wait_for_signal({SIGTERM, SIGINT, SIGHUP}, doors->patience());
+    if (!signal) {
+      doors->retry();
+      continue;
+    }
     if (*signal != SIGHUP) break;
     spdlog::info("Reloading {}", flags.file);
     spdlog::info("{}", file.load() ? "Reload complete" : "keeping the running configuration");
@@ -159,11 +162,17 @@ int engine(int argc, char** argv) {
   add_flags(app, flags);
   int exit_code = 0;
   if (!parse(app, argc, argv, exit_code)) return exit_code;
-  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE});
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ});
   start_log(flags.verbosity);
   spdlog::info("Starting vipkeeper {} with {}", version_text, flags.file);
   make_run_dir(flags.run_dir);
-  const int result = serve(flags);
+  const auto alone = flags.dry_run ? Result<UniqueFd>() : lock_run_dir(flags.run_dir);
+  int result = 1;
+  if (alone) {
+    result = serve(flags);
+  } else {
+    spdlog::error("{}", alone.error().message);
+  }
   stop_log();
   return result;
 }

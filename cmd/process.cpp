@@ -1,9 +1,11 @@
 #include "cmd/process.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/file.h>
 #include <sys/utsname.h>
 
 #include <cerrno>
@@ -64,6 +66,15 @@ void make_run_dir(const std::string& path) {
   if (error)
     spdlog::error("cannot make the run directory {}: {}; let vipkeeper write there or choose another --run-dir", path,
                   error.message());
+}
+
+Result<UniqueFd> lock_run_dir(const std::string& path) {
+  const std::string file = path + "/lock";
+  UniqueFd lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return UniqueFd();
+  return failure(ErrorCode::already_exists,
+                 path + ": another vipkeeper runs there; stop it or choose another --run-dir");
 }
 
 std::string host_name() {

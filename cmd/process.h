@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
 
 // What belongs to the process as a whole: its log, its signals, its run directory.
 namespace vipkeeper::cmd {
@@ -26,6 +27,11 @@ std::optional<int> wait_for_signal(std::initializer_list<int> signals, std::chro
 
 // Makes the directory (mode 0700) with its parents. What cannot be is logged: addresses do not depend on it.
 void make_run_dir(const std::string& path);
+
+// This process alone on a run directory, as long as the result lives and whatever ends it: two would fight over the
+// addresses and services of one record. Error already_exists: another has it. Where no lock can be had (the directory
+// is full, read-only or not there) nothing is locked.
+Result<UniqueFd> lock_run_dir(const std::string& path);
 
 // The name `uname -n` gives.
 std::string host_name();

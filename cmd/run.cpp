@@ -102,8 +102,11 @@ int start(const RunFlags& flags) {
   auto source = Source::create(flags, options->plan);
   if (source) keep_objects(flags, (*source)->server(), *options);
   make_run_dir(flags.run_dir);
+  const auto alone = flags.dry_run ? Result<UniqueFd>() : lock_run_dir(flags.run_dir);
   int result = 1;
-  if (!source) {
+  if (!alone) {
+    spdlog::error("{}", alone.error().message);
+  } else if (!source) {
     spdlog::error("{}", source.error().message);
   } else {
     result =

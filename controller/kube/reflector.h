@@ -31,8 +31,8 @@ struct Resource {
 };
 
 // Keeps up with all objects of one resource: list, then watch, and what follows from every way in which these fail.
-// Pure: see the head of reflector.cpp. Large: one conversation with a server is one state, of which each part decides what
-// the others may do; cut in two it would be two halves that call each other.
+// Pure: see the head of reflector.cpp. Large: one conversation with a server is one state, of which each part decides
+// what the others may do; cut in two it would be two halves that call each other.
 class Reflector final : public Conversation {
  public:
   Reflector(Resource resource, std::uint32_t seed);

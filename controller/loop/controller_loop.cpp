@@ -10,9 +10,9 @@
 // engine's queue is the time of the pure code for that one object.
 //
 // Invariants. Nothing is handed over before the source has told everything once and the own place among the nodes is
-// known: until then an absent object means nothing. A source that fails says so and changes nothing. A fragment that
-// the engine refuses (only a user's template can make one) stays pending, reported, and does not hold up the others;
-// what the same fragment was before goes on running.
+// known: until then an absent object means nothing. A source that fails says so and changes nothing. Of a fragment
+// the engine leaves out what it cannot use (only a user's template can make that), says so, and keeps its last good
+// form. A change of which nothing can be used stays pending, reported, and does not hold up the others.
 //
 // Start without the API server. What it tells is kept in RUN_DIR/objects.json, behind everything. A source that has a
 // problem before it has told everything, or that has not told it after three seconds, is done without: what was kept is
@@ -298,7 +298,10 @@ void ControllerLoop::hand_over() {
     hand_over_one_by_one();
     return;
   }
-  for (const config::Problem& warning : answer.problems) spdlog::warn("{}", warning.to_string());
+  for (const config::Problem& problem : answer.problems) {
+    const bool error = problem.severity == config::Severity::error;
+    spdlog::log(error ? spdlog::level::err : spdlog::level::warn, "{}", problem.to_string());
+  }
   accepted(change);
 }
 

@@ -159,7 +159,8 @@ Result<std::unique_ptr<StatusServer>> StatusServer::listen_unix(const std::strin
                                "--run-dir",
                                path));
   }
-  if (ask(path, "/health")) {
+  // Not /health, which says 500 where the one that answers is not well.
+  if (ask(path, "/metrics")) {
     return failure(ErrorCode::already_exists,
                    fmt::format("{}: another vipkeeper answers there; stop it or choose another --run-dir", path));
   }

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "engine/config/blocks.h"
-#include "engine/config/server_draft.h"
 #include "engine/config/language/values.h"
+#include "engine/config/server_draft.h"
 
 namespace vipkeeper::config {
 namespace {

@@ -5,9 +5,9 @@
 #include <set>
 #include <utility>
 
-#include "engine/config/resolve_vrrp.h"
 #include "engine/config/language/statement.h"
 #include "engine/config/language/values.h"
+#include "engine/config/resolve_vrrp.h"
 
 namespace vipkeeper::config {
 namespace {

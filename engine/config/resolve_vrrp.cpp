@@ -9,8 +9,8 @@
 #include <tuple>
 #include <utility>
 
-#include "engine/config/router_id.h"
 #include "engine/config/language/statement.h"
+#include "engine/config/router_id.h"
 
 namespace vipkeeper::config {
 namespace {

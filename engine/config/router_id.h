@@ -8,8 +8,8 @@
 
 namespace vipkeeper::config {
 
-// By what a virtual router is found again after a reload, which changes its name or its peers. Two of one host that share
-// it are two only if they cannot hear each other.
+// By what a virtual router is found again after a reload, which changes its name or its peers. Two of one host that
+// share it are two only if they cannot hear each other.
 struct RouterId {
   std::string interface;
   std::uint8_t vrid = 0;

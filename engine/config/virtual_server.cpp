@@ -7,8 +7,8 @@
 
 #include "engine/base/nearest.h"
 #include "engine/config/blocks.h"
-#include "engine/config/server_draft.h"
 #include "engine/config/language/values.h"
+#include "engine/config/server_draft.h"
 
 namespace vipkeeper::config {
 namespace {

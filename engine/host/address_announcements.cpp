@@ -16,12 +16,12 @@ constexpr auto full_pause = std::chrono::milliseconds(10);
 
 }  // namespace
 
-void AddressAnnouncements::want(int link_index, const IpAddress& address, unsigned times) {
+void AddressAnnouncements::want(int link_index, const IpAddress& address, unsigned times, bool came) {
   if (times == 0) return;
   const Key key{link_index, address};
   const auto [place, is_new] = left_.try_emplace(key, times);
   if (is_new) {
-    first_.push_back(key);
+    (came ? first_ : again_).push_back(key);
   } else {
     place->second = std::max(place->second, times);
   }

@@ -19,8 +19,9 @@ namespace vipkeeper::host {
 // was asked: nobody can make it begin anew.
 class AddressAnnouncements {
  public:
-  // At least `times` announcements of the address on that link are due from now on.
-  void want(int link_index, const IpAddress& address, unsigned times);
+  // At least `times` announcements of the address on that link are due from now on. `came`: the neighbours do not know
+  // yet that it is there, or with which hardware address, so the first one waits for nothing.
+  void want(int link_index, const IpAddress& address, unsigned times, bool came = true);
   // The address left the link.
   void drop(int link_index, const IpAddress& address);
   // The next ones, at most `budget` in all, by link. They count as sent; what could not be sent is handed to unsent().

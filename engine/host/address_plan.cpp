@@ -146,8 +146,7 @@ void AddressPlan::hold(Router router, bool holds, unsigned repeat) {
     if (holds) {
       entry.holders.push_back(router);
       // Its first try is not to wait for what the kernel said to somebody else's.
-      entry.failures = 0;
-      entry.retry_at = {};
+      forget_failure(entry);
     } else {
       std::erase(entry.holders, router);
       if (entry.holders.empty()) entry.up = false;
@@ -171,7 +170,7 @@ void AddressPlan::announce(Router router, unsigned repeat, const NetworkState& s
     const auto found = entries_.find(key);
     if (found == entries_.end() || !found->second.up) continue;
     if (link == nullptr || link->name != key.interface) link = state.find_link(key.interface);
-    if (link != nullptr) announcements_.want(link->index, key.prefix.address, repeat);
+    if (link != nullptr) announcements_.want(link->index, key.prefix.address, repeat, false);
   }
 }
 
@@ -195,6 +194,7 @@ std::vector<OwnedAddress> AddressPlan::network_changed(const NetworkChanges& cha
   std::ranges::for_each(changes.removed, heard);
   std::ranges::for_each(changes.added, heard);
   for (const auto& [before, after] : changes.links) {
+    if (before && after && before->name != after->name) follow_rename(*before, *after, state);
     const bool another = !before || !after || before->name != after->name;
     const bool told_anew = before && after && (before->mac != after->mac || (!before->usable() && after->usable()));
     if (!another && !told_anew) continue;
@@ -207,8 +207,7 @@ std::vector<OwnedAddress> AddressPlan::network_changed(const NetworkChanges& cha
           entry.told.reset();
           entry.heard = true;
           entry.up = false;
-          entry.failures = 0;  // the interface is new: what was refused on the old one is no reason to wait
-          entry.retry_at = {};
+          forget_failure(entry);  // the interface is new: what was refused on the old one is no reason to wait
           touch(entry);
           look_again(key, entry);
         } else if (entry.up) {
@@ -218,6 +217,40 @@ std::vector<OwnedAddress> AddressPlan::network_changed(const NetworkChanges& cha
     }
   }
   return taken;
+}
+
+// An interface keeps its addresses under another name. What is ours there is known by the new one from here on, or
+// nobody would take it off.
+void AddressPlan::follow_rename(const Link& before, const Link& after, const NetworkState& state) {
+  std::vector<HostAddress> moved;
+  for (auto place = entries_.lower_bound({before.name, IpPrefix{IpAddress(), 0}});
+       place != entries_.end() && place->first.interface == before.name; ++place) {
+    const auto& [key, entry] = *place;
+    if (ours(entry) && state.find_address({after.index, key.prefix}) != nullptr) moved.push_back(entry.wanted);
+  }
+  for (auto& address : moved) {
+    address.interface = after.name;
+    const Key key = key_of(address);
+    Entry& entry = entries_[key];
+    if (entry.routers.empty()) entry.wanted = address;
+    entry.recorded = true;
+    look_again(key, entry);
+  }
+}
+
+void AddressPlan::try_all_again() {
+  retries_.clear();
+  for (auto& [key, entry] : entries_) {
+    if (entry.failures == 0) continue;
+    forget_failure(entry);
+    look_again(key, entry);
+  }
+}
+
+void AddressPlan::forget_failure(Entry& entry) {
+  entry.failures = 0;
+  entry.retry_at = {};
+  entry.error.clear();
 }
 
 void AddressPlan::network_read() {
@@ -264,9 +297,7 @@ void AddressPlan::judge(const Key& key, Entry& entry, const NetworkState& state)
   entry.up = up;
   const bool satisfied = entry.holders.empty() ? !entry.recorded && !(present && ours(entry)) : present;
   if (satisfied && entry.failures != 0) {
-    entry.failures = 0;
-    entry.retry_at = {};
-    entry.error.clear();
+    forget_failure(entry);
     touch(entry);
   }
   if (entry.failures == 0) failing_.erase(key);

@@ -54,6 +54,8 @@ class AddressPlan {
   void forget(Router router, const NetworkState& state);
   // All that runs is configured: whatever nobody wishes may go.
   void allow_removal();
+  // The end has come: what was refused is tried once more, now.
+  void try_all_again();
   // Announces what the router holds, `repeat` times; a block under way goes on, and no address begins anew.
   void announce(Router router, unsigned repeat, const NetworkState& state);
   // Links or addresses changed. Returns the held addresses that somebody took away.
@@ -72,7 +74,7 @@ class AddressPlan {
   [[nodiscard]] std::optional<TimePoint> next_retry() const;
   // Nothing is under way, due, or waiting for another try.
   [[nodiscard]] bool settled() const {
-    return !piece_out_ && dirty_count() == 0 && retries_.empty() && let_go_.empty();
+    return !piece_out_ && dirty_count() == 0 && failing_.empty() && let_go_.empty();
   }
   // Some router has this address, on whatever interface.
   [[nodiscard]] bool is_virtual(const IpAddress& address) const { return by_address_.contains(address); }
@@ -127,6 +129,8 @@ class AddressPlan {
   static bool here(const Key& key, const Entry& entry, const NetworkState& state);
   static bool ours(const Entry& entry) { return entry.recorded || (entry.marked && !entry.routers.empty()); }
   void look_again(const Key& key, Entry& entry);
+  void follow_rename(const Link& before, const Link& after, const NetworkState& state);
+  static void forget_failure(Entry& entry);
   void touch(const Entry& entry);
   void judge(const Key& key, Entry& entry, const NetworkState& state);
   void decide(TimePoint now, const Key& key, Entry& entry, const NetworkState& state, AddressPiece& piece);

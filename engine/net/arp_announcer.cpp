@@ -83,7 +83,7 @@ ArpAnnouncer::Announced ArpAnnouncer::announce(const host::Link& link, std::span
         sent += static_cast<unsigned>(now_sent);
       } else if (errno != EINTR) {
         const int number = errno;
-        const bool full = number == EAGAIN || number == EWOULDBLOCK || number == ENOBUFS;
+        const bool full = number == EAGAIN || number == EWOULDBLOCK || number == ENOBUFS || number == ENOMEM;
         return {done + places[sent],
                 full ? std::string() : "gratuitous ARP on " + link.name + ": " + std::strerror(number)};
       }

@@ -56,6 +56,7 @@ Agent::Agent() : machine_({}), tracking_(0, {}) {}
 
 std::vector<AgentAction> Agent::handle(TimePoint now, const AgentEvent& event) {
   now_ = now;
+  while (!transitions_.empty() && transitions_.front() + std::chrono::minutes(1) <= now_) transitions_.pop_front();
   if (!over_ && (instance_ || std::holds_alternative<Configured>(event))) {
     std::visit([this](const auto& happened) { on(happened); }, event);
   }
@@ -63,7 +64,8 @@ std::vector<AgentAction> Agent::handle(TimePoint now, const AgentEvent& event) {
 }
 
 void Agent::offer(const Packet& packet) {
-  if (instance_ && !over_) hearing_.offer(packet, source_.address, counters_);
+  if (!instance_ || over_) return;
+  hearing_.offer(packet, source_.address, whose_goodbye_counts(), counters_);
 }
 
 void Agent::say(Say::Level level, std::string text, bool bounded) {
@@ -194,7 +196,7 @@ void Agent::listen() {
   Listen wanted{instance_->interface, view_.link->index,
                 is_unicast(*instance_) ? *source_.address : instance_->multicast_group};
   if (socket_.wanted == wanted) return;
-  socket_.error.clear();
+  // An error stands until the answer: a fault must not end for the moment in between.
   socket_.again.reset();
   socket_.wanted = wanted;
   actions_.emplace_back(std::move(wanted));
@@ -252,10 +254,16 @@ void Agent::on(const ScriptSpoke& event) {
   reassess();
 }
 
+// The Active Router, or whoever advertised with a lower priority last and is about to be taken over from. While Active,
+// anybody: it is answered (RFC 9568 section 6.4.3), within bounds.
+std::optional<IpAddress> Agent::whose_goodbye_counts() const {
+  if (machine_.state() == vrrp::State::active) return std::nullopt;
+  const auto active = machine_.active_router();
+  return active ? active : machine_.discarded_sender().value_or(IpAddress());
+}
+
 void Agent::on(const PacketsTaken&) {
-  const auto state = machine_.state();
-  const auto followed = state == vrrp::State::active ? std::nullopt : machine_.active_router();
-  auto taken = hearing_.take(now_, followed);
+  auto taken = hearing_.take(now_);
   for (auto& remark : taken.remarks) say(Say::Level::warning, std::move(remark), true);
   if (taken.more_destinations) rebuild_envelope();
   for (const auto& heard : taken.heard) take(heard);
@@ -299,20 +307,17 @@ void Agent::on(const AddressesStand& event) {
 
 void Agent::on(const DeadlinePassed&) {
   if (due(machine_.next_deadline(), now_)) tell(vrrp::TimerExpired{});
-  while (!transitions_.empty() && transitions_.front() + std::chrono::minutes(1) <= now_) transitions_.pop_front();
   if (hearing_.expire(now_)) rebuild_envelope();
   if (source_.gone && now_ >= *source_.gone + instance_->advert_interval) see(HostView(view_));
   if (due(socket_.again, now_)) {
     socket_.again.reset();
-    // Whether it works is known with the answer; the fault stands until then.
-    const std::string error = socket_.error;
     listen();
-    socket_.error = error;
   }
   if (giving_way_.failing_since && now_ >= *giving_way_.failing_since + patience_with_kernel) {
     giving_way_.failing_since.reset();
     if (machine_.state() == vrrp::State::active) {
       Duration pause = first_yield;
+      if (now_ > giving_way_.since + 2 * longest_yield) giving_way_.times = 0;
       for (unsigned i = 0; i < giving_way_.times && pause < longest_yield; ++i) pause *= 2;
       ++giving_way_.times;
       giving_way_.until = now_ + std::min(pause, longest_yield);

@@ -36,6 +36,7 @@ class Agent {
   [[nodiscard]] std::optional<IpAddress> active_router() const { return machine_.active_router(); }
   [[nodiscard]] const config::VrrpInstance& instance() const { return *instance_; }
   [[nodiscard]] std::shared_ptr<const config::VrrpInstance> shared_instance() const { return instance_; }
+  [[nodiscard]] const HostView& view() const { return view_; }
   [[nodiscard]] const AgentCounters& counters() const { return counters_; }
   // What stands against it now, a line each: a fault that is no tracker's, strangers with our VRID, a list that the
   // network cannot carry.
@@ -63,6 +64,7 @@ class Agent {
   void rebuild_envelope();
   void update_parameters();
   [[nodiscard]] bool can_listen() const;
+  [[nodiscard]] std::optional<IpAddress> whose_goodbye_counts() const;
   [[nodiscard]] std::string own_fault() const;
   [[nodiscard]] vrrp::Parameters parameters() const;
   [[nodiscard]] Duration down_interval() const;

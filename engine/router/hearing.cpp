@@ -9,7 +9,6 @@ namespace vipkeeper::router {
 namespace {
 
 constexpr std::size_t most_unnamed = 16;
-constexpr std::size_t most_zeros = 4;
 constexpr Duration stranger_silence = std::chrono::seconds(30);
 
 std::pair<int, IpAddress> rank(const vrrp::Received& heard) { return {heard.advertisement.priority, heard.sender}; }
@@ -87,7 +86,8 @@ std::optional<vrrp::DropReason> Hearing::refuses(const Packet& packet, const vrr
   return vrrp::DropReason::address_list;
 }
 
-void Hearing::offer(const Packet& packet, const std::optional<IpAddress>& source, AgentCounters& counters) {
+void Hearing::offer(const Packet& packet, const std::optional<IpAddress>& source,
+                    const std::optional<IpAddress>& goodbye, AgentCounters& counters) {
   const auto drop = [&](vrrp::DropReason reason) {
     const auto place = static_cast<std::size_t>(reason);
     ++counters.discarded.at(place);
@@ -104,14 +104,14 @@ void Hearing::offer(const Packet& packet, const std::optional<IpAddress>& source
   if (heard.advertisement.priority == 0) {
     ++counters.priority_zero_received;
     if (best_ && best_->sender == heard.sender) best_.reset();
-    if (zeros_.size() < most_zeros) zeros_.push_back(std::move(heard));
+    if (!goodbye || *goodbye == heard.sender) zero_ = std::move(heard);
     return;
   }
-  std::erase_if(zeros_, [&](const vrrp::Received& zero) { return zero.sender == heard.sender; });
+  if (zero_ && zero_->sender == heard.sender) zero_.reset();
   if (!best_ || best_->sender == heard.sender || rank(*best_) <= rank(heard)) best_ = std::move(heard);
 }
 
-Hearing::Taken Hearing::take(TimePoint now, const std::optional<IpAddress>& followed) {
+Hearing::Taken Hearing::take(TimePoint now) {
   Taken taken;
   for (std::size_t place = 0; place < dropped_.size(); ++place) {
     const auto sender = std::exchange(dropped_.at(place), std::nullopt);
@@ -128,9 +128,7 @@ Hearing::Taken Hearing::take(TimePoint now, const std::optional<IpAddress>& foll
                                           listed(strangers_[sender].addresses)));
     }
   }
-  for (auto& zero : std::exchange(zeros_, {})) {
-    if (followed == zero.sender) taken.heard.push_back(std::move(zero));
-  }
+  if (auto zero = std::exchange(zero_, std::nullopt)) taken.heard.push_back(std::move(*zero));
   if (!best_) return taken;
   const vrrp::Received heard = *std::exchange(best_, std::nullopt);
   const auto& [advertisement, sender] = heard;
@@ -138,7 +136,8 @@ Hearing::Taken Hearing::take(TimePoint now, const std::optional<IpAddress>& foll
   if (std::ranges::find(peers_, sender) != peers_.end()) {
     heard_[sender] = now;
   } else if (!expectation_.multicast) {
-    const TimePoint until = now + silence_of(std::max(advertisement.interval, interval_));
+    const Duration longest = std::max<Duration>(10 * interval_, std::chrono::seconds(10));
+    const TimePoint until = now + silence_of(std::clamp(advertisement.interval, interval_, longest));
     if (former_.contains(sender)) {
       former_[sender] = until;
     } else if (guests_.insert_or_assign(sender, until).second) {

@@ -36,15 +36,16 @@ class Hearing {
   void see(std::vector<IpPrefix> neighbours) { neighbours_ = std::move(neighbours); }
 
   // `source`: our own, whose packets are echoes of ours.
-  void offer(const Packet& packet, const std::optional<IpAddress>& source, AgentCounters& counters);
+  // `goodbye`: of priority 0 only this one's counts; nullopt: anybody's.
+  void offer(const Packet& packet, const std::optional<IpAddress>& source, const std::optional<IpAddress>& goodbye,
+             AgentCounters& counters);
 
   struct Taken {
     std::vector<vrrp::Received> heard;  // at most a priority 0 and another
     std::vector<std::string> remarks;
     bool more_destinations = false;  // destinations() changed
   };
-  // `followed`: the Active Router, if known: of priority 0 only its own counts.
-  Taken take(TimePoint now, const std::optional<IpAddress>& followed);
+  Taken take(TimePoint now);
 
   // To whom ADVERTISEMENTs go in unicast.
   [[nodiscard]] std::vector<IpAddress> destinations() const;
@@ -75,7 +76,7 @@ class Hearing {
 
   // Of this turn.
   std::optional<vrrp::Received> best_;  // of those with a priority
-  std::vector<vrrp::Received> zeros_;   // the others, one a sender
+  std::optional<vrrp::Received> zero_;
   std::array<std::optional<IpAddress>, 10> dropped_{};
   std::map<IpAddress, std::vector<IpAddress>> strangers_now_;
 

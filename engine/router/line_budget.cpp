@@ -33,6 +33,9 @@ std::optional<std::string> LineBudget::admit(TimePoint now, std::string_view lin
   const double passed = std::chrono::duration<double>(now - filled_).count();
   tokens_ = std::min(most_tokens, tokens_ + std::max(passed, 0.0) * tokens_a_second);
   filled_ = now;
+  if (known == classes_.end() && classes_.size() >= most_classes) {
+    std::erase_if(classes_, [&](const auto& entry) { return entry.second.next <= now; });
+  }
   if (tokens_ < 1 || (known == classes_.end() && classes_.size() >= most_classes)) {
     ++unsaid_;
     return std::nullopt;

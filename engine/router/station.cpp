@@ -48,10 +48,12 @@ void Station::configure(TimePoint now, const VrrpConfig& config) {
   std::vector<config::RouterId> order;
   for (const auto& instance : config.instances) {
     config::RouterId id = config::RouterId::of(*instance);
-    // Two groups of peers that have none in common may share a VRID: they cannot hear each other.
-    if (const auto same = wanted.find(id); same != wanted.end() && !hear_each_other(*same->second, *instance)) {
-      id.transport += " " + instance->name;
-    }
+    // Two groups of peers that have none in common may share a VRID: they cannot hear each other. Whoever was told
+    // apart by its name stays so, though the other is gone.
+    config::RouterId named = id;
+    named.transport += " " + instance->name;
+    const auto same = wanted.find(id);
+    if (by_id_.contains(named) || (same != wanted.end() && !hear_each_other(*same->second, *instance))) id = named;
     std::string reason;
     if (id.family != Family::ipv4) {
       reason = "VRRP for IPv6 addresses is not supported, the instance is ignored";
@@ -110,6 +112,14 @@ void Station::configure(TimePoint now, const VrrpConfig& config) {
     }
   }
   plan_.allow_removal();
+  // What is virtual is nobody's source, and that may have changed for those that were not told of anything.
+  sources_.clear();
+  for (const RouterNumber number : in_order_) {
+    const auto& instance = routers_.at(number).agent.instance();
+    if (instance.source) sources_.insert(*instance.source);
+    HostView view = view_of(instance);
+    if (view != routers_.at(number).agent.view()) tell(now, number, HostSeen{std::move(view)});
+  }
 }
 
 void Station::leave(TimePoint now, RouterNumber number) {
@@ -154,9 +164,9 @@ void Station::script_result(TimePoint now, const ScriptResult& result) {
 
 void Station::host_said(TimePoint now, const Result<std::vector<host::Notification>>& said) {
   if (said) return network_changed(now, mirror_.apply(*said));
-  line(now, Say::Level::warning,
-       "what the kernel says of interfaces and addresses was lost (" + said.error().message + "): all is read again",
-       true);
+  host_line(
+      now, Say::Level::warning,
+      "what the kernel says of interfaces and addresses was lost (" + said.error().message + "): all is read again");
   begin_reading(now);
 }
 
@@ -171,7 +181,7 @@ void Station::host_read(TimePoint now, std::uint64_t number, Result<host::Networ
     mirror_.give_up_reading(number);
     if (mirror_.reading()) return;  // another is under way
     read_error_ = read.error().message;
-    line(now, Say::Level::error, "cannot follow the interfaces: " + read_error_, true);
+    host_line(now, Say::Level::error, "cannot follow the interfaces: " + read_error_);
     read_at_ =
         now + std::min<Duration>(std::chrono::seconds(1) * (1U << std::min(read_failures_++, 5U)), longest_read_pause);
     return;
@@ -200,12 +210,13 @@ void Station::network_changed(TimePoint now, const host::NetworkChanges& changes
     bool watched = before && concern(before->name);
     watched = (after && concern(after->name)) || watched;
     if (watched && before && after && before->usable() != after->usable()) {
-      line(now, Say::Level::info, "Netlink reports " + after->name + (after->usable() ? " up" : " down"), true);
+      host_line(now, Say::Level::info, "Netlink reports " + after->name + (after->usable() ? " up" : " down"));
     }
   }
   // Our own addresses are nobody's source; there may be ten thousand of them.
   const auto concern_address = [&](const host::InterfaceAddress& address) {
-    if (plan_.is_virtual(address.key.prefix.address)) return;
+    const IpAddress& own = address.key.prefix.address;
+    if (plan_.is_virtual(own) && !sources_.contains(own)) return;
     if (const auto* link = mirror_.state().find_link(address.key.index)) concern(link->name);
   };
   std::ranges::for_each(changes.added, concern_address);
@@ -213,15 +224,15 @@ void Station::network_changed(TimePoint now, const host::NetworkChanges& changes
 
   for (const auto& taken : plan_.network_changed(changes, mirror_.state())) {
     ++counters_.addresses_restored;
-    line(now, Say::Level::warning,
-         "Netlink reflector reports IP " + taken.prefix.address.to_string() + " removed from " + taken.interface +
-             ", putting it back",
-         true);
+    host_line(now, Say::Level::warning,
+              "Netlink reflector reports IP " + taken.prefix.address.to_string() + " removed from " + taken.interface +
+                  ", putting it back");
   }
   for (const RouterNumber number : concerned) {
     changed_.insert(number);
     tell(now, number, HostSeen{view_of(routers_.at(number).agent.instance())});
   }
+  if (!failing_.empty()) assess_addresses(now);
 }
 
 void Station::offer(RouterNumber number, const Packet& packet) {
@@ -248,7 +259,7 @@ void Station::applied(TimePoint now, std::span<const host::Answer> answers) {
     if (!refused) continue;
     failed = true;
     ++counters_.address_errors;
-    line(now, Say::Level::warning, answer.message, true);
+    host_line(now, Say::Level::warning, answer.message);
   }
   const bool unknown = plan_.answered(now, answers, mirror_.state());
   if (unknown) begin_reading(now);
@@ -284,6 +295,7 @@ void Station::shut_down(TimePoint now) {
   if (std::exchange(stopping_, true)) return;
   plan_.allow_removal();
   for (const RouterNumber number : std::vector(in_order_)) tell(now, number, ShutDown{});
+  plan_.try_all_again();
   read_at_.reset();
 }
 
@@ -401,9 +413,18 @@ void Station::queue(TimePoint now, RouterNumber number, std::vector<AgentAction>
   }
 }
 
+// What neighbours cause must not hold back what the host has to say.
+void Station::host_line(TimePoint now, Say::Level level, std::string text) {
+  line(now, level, std::move(text), true, host_budget_);
+}
+
 void Station::line(TimePoint now, Say::Level level, std::string text, bool bounded) {
+  line(now, level, std::move(text), bounded, budget_);
+}
+
+void Station::line(TimePoint now, Say::Level level, std::string text, bool bounded, LineBudget& budget) {
   if (bounded && level != Say::Level::detail) {
-    auto admitted = budget_.admit(now, text);
+    auto admitted = budget.admit(now, text);
     if (!admitted) return;
     text = std::move(*admitted);
   }

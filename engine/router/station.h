@@ -142,6 +142,8 @@ class Station {
   void assess_addresses(TimePoint now);
   void announce(TimePoint now);
   void line(TimePoint now, Say::Level level, std::string text, bool bounded);
+  void line(TimePoint now, Say::Level level, std::string text, bool bounded, LineBudget& budget);
+  void host_line(TimePoint now, Say::Level level, std::string text);
   [[nodiscard]] HostView view_of(const config::VrrpInstance& instance) const;
 
   StationOptions options_;
@@ -152,6 +154,7 @@ class Station {
   std::map<std::string, std::set<RouterNumber>, std::less<>> by_interface_;
   std::map<std::string, Script, std::less<>> scripts_;
   std::vector<RouterNumber> in_order_;
+  std::set<IpAddress> sources_;       // that are configured
   std::vector<std::string> ignored_;  // instances that cannot run beside the others
   std::set<RouterNumber> offered_, changed_;
   std::set<RouterNumber> failing_;  // to which the kernel refuses addresses
@@ -162,7 +165,7 @@ class Station {
   std::string read_error_;
   unsigned read_failures_ = 0;
   bool stopping_ = false;
-  LineBudget budget_;
+  LineBudget budget_, host_budget_;  // of what neighbours cause, and the host
   std::vector<Output> outputs_;
   StationCounters counters_;
 };

@@ -1,4 +1,4 @@
-// The engine's front: one object that turns a change of the text into work for three threads.
+// The engine's front: one object that turns a change of the text into work for its threads.
 //
 //     controller or file watcher          (the caller's thread)
 //        apply(FragmentChange)
@@ -33,10 +33,10 @@
 #include "engine/config/configuration.h"
 #include "engine/net/kernel_switches.h"
 #include "engine/run/record/ownership.h"
-#include "engine/run/services/programming_loop.h"
-#include "engine/run/services/return_path_loop.h"
 #include "engine/run/scripts/script_runner.h"
 #include "engine/run/scripts/script_security.h"
+#include "engine/run/services/programming_loop.h"
+#include "engine/run/services/return_path_loop.h"
 #include "engine/run/vrrp/vrrp_loop.h"
 
 namespace vipkeeper::run {
@@ -48,8 +48,8 @@ std::vector<status::Problem> shown(const std::vector<config::Problem>& problems)
   result.reserve(problems.size());
   for (const config::Problem& problem : problems) {
     const auto& [file, line, column] = problem.where;
-    result.push_back({problem.severity == config::Severity::error, fmt::format("{}:{}:{}", file, line, column),
-                      problem.message});
+    result.push_back(
+        {problem.severity == config::Severity::error, fmt::format("{}:{}:{}", file, line, column), problem.message});
   }
   return result;
 }
@@ -113,18 +113,13 @@ void ThreadedEngine::start_vrrp() {
                                          if (vrrp_) vrrp_->script_result(std::move(result));
                                        },
                                    .state_file = options_.dry_run ? "" : options_.state_file});
-  auto vrrp = VrrpLoop::start({.dry_run = options_.dry_run,
-                               .release_vips = options_.release_vips,
-                               .leftover_addresses = ownership_->addresses(),
-                               .claim =
-                                   [this](std::span<const OwnedAddress> addresses) {
-                                     ownership_->claim(addresses);
-                                   },
-                               .release =
-                                   [this](std::span<const OwnedAddress> addresses) {
-                                     ownership_->release(addresses);
-                                   },
-                               .on_transition = [this](NotifyEvent event) { scripts_->notify(std::move(event)); }});
+  auto vrrp =
+      VrrpLoop::start({.dry_run = options_.dry_run,
+                       .release_vips = options_.release_vips,
+                       .leftover_addresses = ownership_->addresses(),
+                       .claim = [this](std::span<const OwnedAddress> addresses) { ownership_->claim(addresses); },
+                       .release = [this](std::span<const OwnedAddress> addresses) { ownership_->release(addresses); },
+                       .on_transition = [this](NotifyEvent event) { scripts_->notify(std::move(event)); }});
   if (!vrrp) {
     note("VRRP", vrrp.error().message);
     return;

@@ -15,7 +15,8 @@ struct EngineOptions {
   std::string run_dir = "/run/vipkeeper";  // owned.json
   std::string state_file;                  // /var/run/keepalived.state for instance "vips"; empty: none
   bool dry_run = false;                    // parse, plan and show; no kernel state, no packets
-  bool release_vips = true;                // at shutdown: remove addresses and send priority 0
+  // At shutdown: priority 0, and addresses, virtual services and rules are taken away; else all of it stays.
+  bool release_vips = true;
 };
 
 // What one call of apply() did.
@@ -25,7 +26,8 @@ struct ApplyReport {
   std::vector<config::Problem> problems;
 };
 
-// The engine of one host: VRRP on its own thread, IPVS and health checks on another, scripts on a third. Construction
+// The engine of one host: VRRP, the changes of addresses, IPVS and health checks, the rules of
+// the return path, and scripts have a thread each. Construction
 // starts the threads, destruction stops them in order (priority 0 sent, addresses removed, then own IPVS entries).
 class Engine {
  public:

@@ -83,6 +83,11 @@ std::optional<IpAddress> VirtualRouter::active_router() const {
   return std::nullopt;
 }
 
+std::optional<IpAddress> VirtualRouter::discarded_sender() const {
+  const auto* backup = std::get_if<Backup>(&state_);
+  return backup != nullptr && backup->discarded ? std::optional(backup->discarded->sender) : std::nullopt;
+}
+
 // RFC 9568 section 6.4.1.
 void VirtualRouter::on(Turn& turn, const Startup&) {
   if (!std::holds_alternative<Initialize>(state_)) return;
@@ -179,7 +184,8 @@ void VirtualRouter::on(Turn& turn, const ParametersChanged& event) {
 void VirtualRouter::received_in_backup(Turn& turn, Backup& backup, const Received& event) {
   const auto& [advertisement, sender] = event;
   if (advertisement.priority == 0) {
-    backup.down = turn.now + skew_time(backup.active_interval);
+    // Only ever sooner: who says it again and again must not put off the takeover.
+    backup.down = std::min(backup.down, turn.now + skew_time(backup.active_interval));
     backup.active_router.reset();
     backup.released_by = sender;
     backup.discarded.reset();

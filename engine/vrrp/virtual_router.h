@@ -117,6 +117,8 @@ class VirtualRouter {
   [[nodiscard]] std::uint8_t effective_priority() const { return effective_priority_; }
   // Whose advertisements we follow, our own address while Active; nullopt: unknown.
   [[nodiscard]] std::optional<IpAddress> active_router() const;
+  // A Backup that discards the advertisements of a lower priority: whose the last one was.
+  [[nodiscard]] std::optional<IpAddress> discarded_sender() const;
   [[nodiscard]] const Parameters& parameters() const { return parameters_; }
 
  private:

@@ -3,6 +3,7 @@
 VIPKEEPER names the program (default: build/vipkeeper).
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -240,6 +241,31 @@ def test_an_engine_runs_what_is_usable_and_says_the_rest_until_it_is_mended(engi
     process.send_signal(signal.SIGHUP)
     shown = engine.status(lambda status: routers(status) == {"A": 3, "B": 2})
     assert not any("keepalived.conf" in line for line in errors(shown))
+
+
+def test_a_second_instance_on_a_run_directory_ends_before_it_touches_anything(tmp_path):
+    file = tmp_path / "keepalived.conf"
+    file.write_text(GOOD.format("A", 1))
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    with open(run_dir / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = vipkeeper("engine", "-f", file, f"--run-dir={run_dir}")
+    assert ended.returncode == 1
+    assert f"{run_dir}: another vipkeeper runs there" in ended.stdout + ended.stderr
+    assert sorted(path.name for path in run_dir.iterdir()) == ["lock"]
+
+
+def test_an_engine_has_its_control_socket_as_soon_as_the_run_directory_takes_one(engine, tmp_path):
+    (tmp_path / "run").write_text("in the way")
+    engine(GOOD.format("A", 1))
+    deadline = time.monotonic() + 20
+    while "control socket" not in (tmp_path / "log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (tmp_path / "run").unlink()
+    (tmp_path / "run").mkdir()
+    engine.status(lambda status: routers(status) == {"A": 1})
 
 
 def test_an_engine_with_nothing_usable_ends_with_1(engine, tmp_path):

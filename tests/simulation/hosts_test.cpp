@@ -271,6 +271,42 @@ TEST_CASE("an Active Router to which the kernel refuses every address gives way 
   CHECK(hosts.station(1).problems().empty());
 }
 
+TEST_CASE("an answer that is lost makes no router give its addresses up", "[simulation][hosts][faults]") {
+  Hosts hosts(1, start);
+  for (HostNumber i = 0; i < 2; ++i) hosts.add();
+  int lost = 1;
+  hosts.kernel(1).queue_limit = 0;
+  hosts.kernel(1).refuse = [&](const host::Operation&) -> std::optional<host::Answer> {
+    if (lost-- <= 0) return std::nullopt;
+    return host::Answer{host::Outcome::unknown, "no answer"};
+  };
+  for (HostNumber i = 0; i < 2; ++i) {
+    hosts.configure(i, {instance("a", 50, 100 + 50 * static_cast<int>(i), {"192.0.2.90/32"})});
+  }
+  hosts.run_for(1s);
+  hosts.kernel(1).queue_limit = 1000;
+  hosts.run_for(20s);
+  CHECK(hosts.held(1).size() == 1);
+  CHECK(hosts.station(1).agent(hosts.station(1).routers().front()).counters().released_master == 0);
+}
+
+TEST_CASE("the host's only address, listed as a virtual one by mistake, is a source again when it is not",
+          "[simulation][hosts][source]") {
+  Hosts hosts(1, start);
+  hosts.add();
+  const auto a = instance("a", 50, 100, {"192.0.2.90/32"});
+  hosts.configure(0, {a});
+  hosts.run_for(2s);
+  CHECK(hosts.held(0).size() == 1);
+  hosts.configure(0, {a, instance("b", 51, 100, {"192.0.2.1/24"})});
+  hosts.run_for(2s);
+  CHECK(hosts.held(0).empty());
+  CHECK(hosts.kernel(0).has(2, "192.0.2.1/24"));
+  hosts.configure(0, {a});
+  hosts.run_for(2s);
+  CHECK(hosts.held(0).size() == 1);
+}
+
 TEST_CASE("alone with a kernel that refuses, a router goes on trying", "[simulation][hosts][faults]") {
   Hosts hosts(1, start);
   hosts.add();

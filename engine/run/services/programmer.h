@@ -122,7 +122,7 @@ class Programmer {
   TimePoint table_retry_{};
   std::optional<TimePoint> audit_at_;
   bool was_read_ = false;
-  std::vector<status::Problem> unprepared_;  // what the kernel lacks
+  std::vector<status::Problem> unprepared_;           // what the kernel lacks
   std::map<ipvs::ServiceKey, std::string> refusals_;  // as they were last told of
   LogLimiter limiter_;
   Problems problems_ = std::make_shared<const std::vector<status::Problem>>();

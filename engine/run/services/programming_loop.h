@@ -15,9 +15,9 @@
 #include "engine/net/event_loop.h"
 #include "engine/net/netlink/ipvs_netlink.h"
 #include "engine/net/tcp_probe.h"
-#include "engine/run/thread/heartbeat.h"
 #include "engine/run/services/programmer.h"
 #include "engine/run/services/programming_activity.h"
+#include "engine/run/thread/heartbeat.h"
 
 namespace vipkeeper::run {
 

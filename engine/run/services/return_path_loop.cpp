@@ -14,14 +14,15 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <utility>
 
-#include "engine/net/netlink/attached_networks.h"
-#include "engine/net/netlink/conntrack.h"
 #include "engine/net/filter/iptables_rules.h"
 #include "engine/net/filter/nft_rules.h"
+#include "engine/net/netlink/attached_networks.h"
+#include "engine/net/netlink/conntrack.h"
 #include "engine/run/services/programming_log.h"
 #include "engine/run/thread/log.h"
 
@@ -29,6 +30,7 @@ namespace vipkeeper::run {
 namespace {
 
 constexpr const char* thread_name = "return_path";
+constexpr int nice_value = 5;
 constexpr auto look_interval = std::chrono::milliseconds(400);
 constexpr const char* default_run_dir = "/run/vipkeeper";
 
@@ -79,6 +81,9 @@ void ReturnPathLoop::run() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   pthread_setname_np(pthread_self(), thread_name);
+  // Looking after rules, and the programs that this starts, come after whoever programs IPVS (the thread alone:
+  // setpriority(2)).
+  ::setpriority(PRIO_PROCESS, 0, nice_value);
 
   ReturnPath rules(std::move(doors_), log_line);
   net::Timer timer(*loop_, [&] { rules.look(); });

@@ -26,6 +26,14 @@ void HostWorker::put(Work work) {
   wake_.notify_one();
 }
 
+void HostWorker::read(std::uint64_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(queue_, [](const Work& work) { return std::holds_alternative<std::uint64_t>(work); });
+  }
+  put(number);
+}
+
 std::optional<TimePoint> HostWorker::busy_since() const {
   const std::lock_guard lock(mutex_);
   return busy_since_;

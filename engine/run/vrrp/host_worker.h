@@ -43,7 +43,8 @@ class HostWorker {
 
   // Any thread; never waits.
   void apply(host::AddressPiece piece) { put(std::move(piece)); }
-  void read(std::uint64_t number) { put(number); }
+  // A reading that was not begun yet is not needed any more: this one is younger.
+  void read(std::uint64_t number);
   // Since when it has been at the work under way; nullopt: it is idle. Any thread.
   [[nodiscard]] std::optional<TimePoint> busy_since() const;
   // What is under way is finished, all else dropped.

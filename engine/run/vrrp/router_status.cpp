@@ -44,10 +44,7 @@ status::VrrpCounters SharedCounters::read() const {
 }
 
 RouterPublisher::RouterPublisher(net::EventLoop& loop, router::Station& station)
-    : loop_(loop),
-      station_(station),
-      later_(loop, [this] { publish(); }),
-      problems_later_(loop, [this] { publish_problems(); }) {
+    : loop_(loop), station_(station), later_(loop, [this] { publish(); }), problems_later_(loop, [] {}) {
   published_.publish(std::make_shared<const std::vector<PublishedRouter>>());
   problems_.publish(std::make_shared<const std::vector<status::Problem>>());
 }

@@ -62,7 +62,7 @@ class RouterPublisher {
 
   net::EventLoop& loop_;
   router::Station& station_;
-  net::Timer later_, problems_later_;
+  net::Timer later_, problems_later_;  // the second only wakes the loop, whose turn's end looks
   std::map<router::RouterNumber, Shown> shown_;
   std::set<router::RouterNumber> changed_;
   TimePoint not_before_{}, problems_not_before_{};

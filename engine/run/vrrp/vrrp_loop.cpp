@@ -13,7 +13,8 @@
 //  - Every event is followed by carrying out all that the station wants, in order, before the next event.
 //  - Packets of a turn are handed over together, and before the timers that are due (net::EventLoop).
 //  - At the end priority 0 of all routers has left before the first address goes; the thread ends when the addresses
-//    are gone, or after ten seconds of a kernel that does not let them go.
+//    are gone, or after ten seconds of a kernel that does not let them go. (A kernel that answers nothing at all holds
+//    up the worker, and with it the end.)
 //  - Without the rights it needs the loop does not start; in a dry run it opens nothing that needs them.
 //
 // Standards: RFC 9568, RFC 3768; behaviour where these are silent is keepalived's.
@@ -146,6 +147,7 @@ class RunningVrrpLoop final : public VrrpLoop {
   router::Station station_;
   VrrpSockets sockets_;
   net::Timer deadline_;
+  net::Timer farewell_{*loop_, [] {}};  // only wakes the loop: the turn's end looks whether it is over
   router::LineBudget budget_;
   RouterPublisher shown_{*loop_, station_};
   bool carrying_out_ = false;
@@ -292,7 +294,8 @@ std::vector<status::Problem> RunningVrrpLoop::problems() const {
   if (const auto busy = worker_->busy_since(); busy && Clock::now() > *busy + slow_kernel) {
     result.push_back({true, "addresses",
                       "the kernel has not answered a change or a reading of addresses for some seconds: somebody "
-                      "holds its lock over all interfaces; ADVERTISEMENTs go on"});
+                      "holds its lock over all interfaces, or the disk under the run directory does not answer; "
+                      "ADVERTISEMENTs go on"});
   }
   return result;
 }
@@ -314,6 +317,7 @@ void RunningVrrpLoop::shut_down() {
   ends_at_ = Clock::now();
   if (options_.release_vips && !options_.dry_run) {
     *ends_at_ += farewell;
+    farewell_.arm(*ends_at_);
     station_.shut_down(loop_->now());
     carry_out();
   }

@@ -68,6 +68,12 @@ TEST_CASE("repetitions are paced, first announcements are not", "[host][announce
   CHECK(now - start < 10s);
 }
 
+TEST_CASE("to announce anew what is known is paced from the first on", "[host][announce][bounds]") {
+  AddressAnnouncements one;
+  for (unsigned i = 0; i < 10'000; ++i) one.want(2, numbered(i), 1, false);
+  CHECK(total(one.next(start, 100'000)) <= 1000);
+}
+
 TEST_CASE("a link that takes no more does not hold up another", "[host][announce][faults]") {
   AddressAnnouncements one;
   one.want(2, numbered(1), 1);

@@ -158,6 +158,22 @@ TEST_CASE("a removal that is refused is tried again: a Backup Router does not ke
   CHECK(one.host.record.empty());
 }
 
+TEST_CASE("nothing waits for another try that nobody needs any more", "[host][addresses][faults]") {
+  Planned one;
+  one.plan.configure(1, {address("10.0.0.1/32")}, one.mirror.state());
+  one.plan.allow_removal();
+  one.plan.hold(1, true, 1);
+  one.host.refuse = [](const Operation&) { return std::optional(Answer{Outcome::refused, "no memory"}); };
+  for (int i = 0; i < 12; ++i) {
+    one.settle();
+    one.now = one.plan.next_retry().value_or(one.now);
+  }
+  CHECK_FALSE(one.plan.settled());
+  one.plan.hold(1, false, 0);
+  one.settle();
+  CHECK(one.plan.settled());
+}
+
 TEST_CASE("after no answer at all what is there is looked at, not guessed", "[host][addresses][faults]") {
   const bool done = GENERATE(true, false);
   Planned one;
@@ -297,6 +313,22 @@ TEST_CASE("an interface that comes, goes and comes again under another index has
     one.settle();
   }
   CHECK(one.taken.empty());
+}
+
+TEST_CASE("an interface that is renamed does not keep an address that nobody holds", "[host][addresses][ours]") {
+  Planned one;
+  one.plan.configure(1, {address("10.0.0.1/32")}, one.mirror.state());
+  one.plan.allow_removal();
+  one.plan.hold(1, true, 1);
+  one.settle();
+  one.host.put(2, "10.0.0.7/24");
+  one.host.set_link(2, "lan0");
+  one.follow();
+  one.plan.hold(1, false, 0);  // its interface does not exist any more
+  one.settle();
+  CHECK_FALSE(one.host.has(2, "10.0.0.1/32"));
+  CHECK(one.host.has(2, "10.0.0.7/24"));
+  CHECK(one.host.record.empty());
 }
 
 TEST_CASE("a MAC that changes and a carrier that returns are announced", "[host][addresses][announce]") {

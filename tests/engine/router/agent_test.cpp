@@ -183,6 +183,42 @@ TEST_CASE("one packet does not silence a Backup Router for minutes", "[router][a
   CHECK(run.agent.state() == vrrp::State::active);
 }
 
+TEST_CASE("who is about to take over from a lower priority takes over at once when that one says goodbye",
+          "[router][agent][rfc9568-6.4.2-priority-zero]") {
+  auto instance = vips();
+  instance.priority = 200;
+  Run run(instance);
+  run.hear("10.0.0.9", 100);
+  REQUIRE(run.agent.state() == vrrp::State::backup);
+  run.hear("10.0.0.8", 0);
+  run.hear("10.0.0.9", 0);
+  run.pass(300ms);
+  CHECK(run.agent.state() == vrrp::State::active);
+}
+
+TEST_CASE("an Active Router answers a priority 0, once an interval", "[router][agent][rfc9568-6.4.3]") {
+  Run run;
+  run.pass(30s);
+  run.actions.clear();
+  for (int i = 0; i < 10; ++i) run.hear("10.0.0.9", 0);
+  CHECK(run.all<Transmit>().size() == 1);
+}
+
+TEST_CASE("a socket that cannot be opened is one fault, whatever the host does meanwhile", "[router][agent][faults]") {
+  Agent agent;
+  const auto instance = std::make_shared<const config::VrrpInstance>(vips());
+  agent.handle(TimePoint(1s), Configured{instance, healthy()});
+  agent.handle(TimePoint(1s), Listened{"cannot join the group"});
+  REQUIRE(agent.state() == vrrp::State::fault);
+  HostView other = healthy({"10.0.0.2", "10.0.0.3"});
+  for (const auto& action : agent.handle(TimePoint(2s), HostSeen{other})) {
+    CHECK_FALSE(std::holds_alternative<Transition>(action));
+  }
+  CHECK(agent.state() == vrrp::State::fault);
+  agent.handle(TimePoint(3s), Listened{});
+  CHECK(agent.state() == vrrp::State::backup);
+}
+
 TEST_CASE("priority 0 again and again does not keep a Backup Router from taking over", "[router][agent][bounds]") {
   Run run;
   run.hear("10.0.0.9", 254);

@@ -40,9 +40,9 @@ struct Heard {
     for (const auto& text : addresses) advertisement.addresses.push_back(ip(text));
     const IpAddress destination = instance.unicast ? ip("10.0.0.2") : instance.multicast_group;
     const auto payload = vrrp::serialize_advertisement(advertisement, ip(sender), destination, false);
-    hearing.offer({ip(sender), destination, hop_limit, payload}, ip("10.0.0.2"), counters);
+    hearing.offer({ip(sender), destination, hop_limit, payload}, ip("10.0.0.2"), followed, counters);
   }
-  Hearing::Taken take() { return hearing.take(now, followed); }
+  Hearing::Taken take() { return hearing.take(now); }
   std::uint64_t discarded(vrrp::DropReason reason) const {
     return counters.discarded.at(static_cast<std::size_t>(reason));
   }
