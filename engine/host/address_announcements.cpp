@@ -16,106 +16,97 @@ constexpr auto full_pause = std::chrono::milliseconds(10);
 
 }  // namespace
 
+AddressAnnouncements::OnLink& AddressAnnouncements::on_link(int link_index) {
+  return links_.try_emplace(link_index, OnLink{{}, {}, {}, burst, TimePoint{}}).first->second;
+}
+
 void AddressAnnouncements::want(int link_index, const IpAddress& address, unsigned times, bool came) {
   if (times == 0) return;
-  const Key key{link_index, address};
-  const auto [place, is_new] = left_.try_emplace(key, times);
+  OnLink& link = on_link(link_index);
+  const auto [place, is_new] = link.left.try_emplace(address, times);
   if (is_new) {
-    (came ? first_ : again_).push_back(key);
+    (came ? link.first : link.again).push_back(address);
   } else {
     place->second = std::max(place->second, times);
   }
 }
 
-void AddressAnnouncements::drop(int link_index, const IpAddress& address) { left_.erase({link_index, address}); }
-
-AddressAnnouncements::Pace& AddressAnnouncements::pace_of(TimePoint now, int link_index) {
-  const auto [place, is_new] = paces_.try_emplace(link_index, Pace{burst, now, TimePoint{}});
-  Pace& result = place->second;
-  const double passed = std::chrono::duration<double>(now - result.filled).count();
-  if (passed > 0) {
-    result.tokens = std::min(burst, result.tokens + passed * pace);
-    result.filled = now;
-  }
-  return result;
+void AddressAnnouncements::drop(int link_index, const IpAddress& address) {
+  const auto link = links_.find(link_index);
+  if (link != links_.end()) link->second.left.erase(address);
 }
 
-// Takes the first of the queue. False: it may not go yet.
-bool AddressAnnouncements::take(std::deque<Key>& queue, TimePoint now, bool paced,
-                                std::map<int, std::vector<IpAddress>>& result) {
-  const Key key = queue.front();
-  const auto left = left_.find(key);
-  if (left == left_.end()) {  // dropped
+void AddressAnnouncements::fill(OnLink& link, TimePoint now) {
+  if (now <= link.filled) return;
+  const std::chrono::duration<double> passed = now - link.filled;
+  link.tokens = std::min(burst, link.tokens + passed.count() * pace);
+  link.filled = now;
+}
+
+void AddressAnnouncements::take(OnLink& link, std::deque<IpAddress>& queue, bool paced, std::size_t budget,
+                                std::vector<IpAddress>& result) {
+  while (!queue.empty() && result.size() < budget && (!paced || link.tokens >= 1)) {
+    const IpAddress address = queue.front();
     queue.pop_front();
-    return true;
+    const auto left = link.left.find(address);
+    if (left == link.left.end()) continue;
+    link.tokens = std::max(link.tokens - 1, -burst);
+    result.push_back(address);
+    if (--left->second == 0) {
+      link.left.erase(left);
+    } else {
+      link.again.push_back(address);
+    }
   }
-  Pace& link = pace_of(now, key.first);
-  if (now < link.not_before || (paced && link.tokens < 1)) return false;
-  link.tokens = std::max(link.tokens - 1, -burst);
-  queue.pop_front();
-  result[key.first].push_back(key.second);
-  if (--left->second == 0) {
-    left_.erase(left);
-  } else {
-    again_.push_back(key);
-  }
-  return true;
 }
 
 std::map<int, std::vector<IpAddress>> AddressAnnouncements::next(TimePoint now, std::size_t budget) {
   std::map<int, std::vector<IpAddress>> result;
-  for (auto* queue : {&first_, &again_}) {
-    // One link that may send no more does not hold up those of another: what waits goes to the end, once around.
-    std::set<int> blocked;
-    for (std::size_t chances = queue->size(); chances > 0 && budget > 0 && !queue->empty(); --chances) {
-      const int link = queue->front().first;
-      if (!blocked.contains(link) && take(*queue, now, queue == &again_, result)) {
-        --budget;
-        if (queue == &again_) ++chances;  // it may have come back to the end
-        continue;
-      }
-      blocked.insert(link);
-      if (blocked.size() >= paces_.size()) break;
-      queue->push_back(queue->front());
-      queue->pop_front();
-    }
+  for (auto& [index, link] : links_) {
+    if (budget == 0) break;
+    if (now < link.not_before || link.left.empty()) continue;
+    fill(link, now);
+    std::vector<IpAddress> addresses;
+    take(link, link.first, false, budget, addresses);
+    take(link, link.again, true, budget, addresses);
+    if (addresses.empty()) continue;
+    budget -= addresses.size();
+    result.emplace(index, std::move(addresses));
+  }
+  // A link with nothing to say is forgotten when its pace has recovered.
+  for (auto link = links_.begin(); link != links_.end();) {
+    fill(link->second, now);
+    const bool idle = link->second.left.empty() && link->second.tokens >= burst;
+    link = idle ? links_.erase(link) : std::next(link);
   }
   return result;
 }
 
 void AddressAnnouncements::unsent(TimePoint now, int link_index, const std::vector<IpAddress>& addresses) {
-  pace_of(now, link_index).not_before = now + full_pause;
+  OnLink& link = on_link(link_index);
+  link.not_before = now + full_pause;
   for (const auto& address : addresses) {
-    const Key key{link_index, address};
-    const auto [place, is_new] = left_.try_emplace(key, 0);
+    const auto [place, is_new] = link.left.try_emplace(address, 0);
     ++place->second;
-    if (is_new) first_.push_back(key);
+    if (is_new) link.first.push_back(address);
   }
+}
+
+// When a link that something waits on has its turn.
+TimePoint AddressAnnouncements::time_of(const OnLink& link) {
+  if (!link.first.empty() || link.tokens >= 1) return link.not_before;
+  const double wanted = std::min(batch, static_cast<double>(link.left.size()));
+  const std::chrono::duration<double> wait((wanted - link.tokens) / pace);
+  return std::max(link.not_before, link.filled + std::chrono::ceil<Duration>(wait));
 }
 
 std::optional<TimePoint> AddressAnnouncements::next_time() const {
   std::optional<TimePoint> soonest;
-  const auto consider = [&](const std::deque<Key>& queue, bool paced) {
-    std::set<int> seen;
-    for (const auto& [index, address] : queue) {
-      if (!seen.insert(index).second) {
-        if (seen.size() >= paces_.size()) break;
-        continue;
-      }
-      TimePoint at{};
-      if (const auto link = paces_.find(index); link != paces_.end()) {
-        at = link->second.not_before;
-        if (paced && link->second.tokens < 1) {
-          const double wanted = std::min(batch, static_cast<double>(queue.size()));
-          const std::chrono::duration<double> wait((wanted - link->second.tokens) / pace);
-          at = std::max(at, link->second.filled + std::chrono::ceil<Duration>(wait));
-        }
-      }
-      if (!soonest || at < *soonest) soonest = at;
-    }
-  };
-  consider(first_, false);
-  consider(again_, true);
+  for (const auto& [index, link] : links_) {
+    if (link.left.empty()) continue;
+    const TimePoint at = time_of(link);
+    if (!soonest || at < *soonest) soonest = at;
+  }
   return soonest;
 }
 

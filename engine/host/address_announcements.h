@@ -4,8 +4,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
-#include <utility>
 #include <vector>
 
 #include "engine/base/clock.h"
@@ -33,18 +31,20 @@ class AddressAnnouncements {
   [[nodiscard]] std::optional<TimePoint> next_time() const;
 
  private:
-  using Key = std::pair<int, IpAddress>;
-  struct Pace {
-    double tokens = 0;
-    TimePoint filled{};
+  struct OnLink {
+    std::map<IpAddress, unsigned> left;  // that wait: how many times each
+    std::deque<IpAddress> first, again;  // in turn; what is not in `left` has been dropped
+    double tokens;
+    TimePoint filled;
     TimePoint not_before{};
   };
-  Pace& pace_of(TimePoint now, int link_index);
-  bool take(std::deque<Key>& queue, TimePoint now, bool paced, std::map<int, std::vector<IpAddress>>& result);
+  OnLink& on_link(int link_index);
+  static void fill(OnLink& link, TimePoint now);
+  static void take(OnLink& link, std::deque<IpAddress>& queue, bool paced, std::size_t budget,
+                   std::vector<IpAddress>& result);
+  static TimePoint time_of(const OnLink& link);
 
-  std::map<Key, unsigned> left_;
-  std::deque<Key> first_, again_;
-  std::map<int, Pace> paces_;
+  std::map<int, OnLink> links_;
 };
 
 }  // namespace vipkeeper::host

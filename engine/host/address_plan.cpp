@@ -21,6 +21,8 @@ namespace {
 constexpr Duration first_backoff = std::chrono::milliseconds(100);
 constexpr Duration longest_backoff = std::chrono::seconds(30);
 constexpr std::size_t most_problems = 20;
+// So many addresses are looked at for one operation of a piece, so that a reload of ten thousand costs no turn much.
+constexpr std::size_t looks_an_operation = 8;
 
 Duration backoff(unsigned failures) {
   Duration result = first_backoff;
@@ -269,8 +271,9 @@ AddressPiece AddressPlan::next_piece(TimePoint now, const NetworkState& state, s
     retries_.erase(retries_.begin());
     if (const auto place = entries_.find(key); place != entries_.end()) look_again(key, place->second);
   }
+  std::size_t looks = budget * looks_an_operation;
   for (auto* queue : {&urgent_, &rest_}) {
-    while (!queue->empty() && piece.operations.size() < budget) {
+    for (; !queue->empty() && piece.operations.size() < budget && looks > 0; --looks) {
       const Key key = std::move(queue->front());
       queue->pop_front();
       const auto place = entries_.find(key);
@@ -301,8 +304,8 @@ void AddressPlan::judge(const Key& key, Entry& entry, const NetworkState& state)
     touch(entry);
   }
   if (entry.failures == 0) failing_.erase(key);
-  entry.foreign = present && entry.holders.empty() && !entry.routers.empty() && !ours(entry);
-  if (entry.foreign ? foreign_.insert(key).second : foreign_.erase(key) != 0) touch(entry);
+  const bool foreign = present && entry.holders.empty() && !entry.routers.empty() && !ours(entry);
+  if (foreign ? foreign_.insert(key).second : foreign_.erase(key) != 0) touch(entry);
 }
 
 void AddressPlan::decide(TimePoint now, const Key& key, Entry& entry, const NetworkState& state, AddressPiece& piece) {
@@ -411,15 +414,19 @@ AddressSummary AddressPlan::summary(Router router, const NetworkState& state) co
   AddressSummary result;
   const auto place = routers_.find(router);
   if (place == routers_.end()) return result;
+  for (const Key& key : failing_) {
+    const auto found = entries_.find(key);
+    if (found == entries_.end() || !contains(found->second.holders, router) || here(key, found->second, state))
+      continue;
+    result.error = found->second.error;
+    break;
+  }
   for (const Key& key : place->second.keys) {
     const auto found = entries_.find(key);
     if (found == entries_.end() || state.find_link(key.interface) == nullptr) continue;
-    ++result.wanted;
-    if (here(key, found->second, state)) {
-      ++result.present;
-    } else if (result.error.empty()) {
-      result.error = found->second.error;
-    }
+    result.wanted = true;
+    result.present = here(key, found->second, state);
+    if (result.present) break;
   }
   return result;
 }

@@ -27,9 +27,9 @@ struct AddressPiece {
 
 // How a router's addresses stand.
 struct AddressSummary {
-  std::size_t wanted = 0;   // for which there is an interface
-  std::size_t present = 0;  // of these
-  std::string error;        // why one of them is absent: what the kernel said last; empty: it has not refused
+  bool wanted = false;   // one of them has an interface
+  bool present = false;  // one of them is there
+  std::string error;     // why one of them is not: what the kernel said last; empty: it has refused none
 };
 
 // The addresses of the whole host, level-triggered: what the Active Routers wish together, against what is there. An
@@ -63,13 +63,16 @@ class AddressPlan {
   // A full reading was worked in (after network_changed()): what answers said counts no longer.
   void network_read();
 
-  // The next piece, at most `budget` operations; empty: nothing is due, or a piece is under way.
+  // The next piece, at most `budget` operations, found among a bounded number of addresses; empty: nothing was due
+  // among these, or a piece is under way.
   AddressPiece next_piece(TimePoint now, const NetworkState& state, std::size_t budget);
   // The kernel's answers to the piece under way. True: some are unknown, and a reading is due.
   bool answered(TimePoint now, std::span<const Answer> answers, const NetworkState& state);
   AddressAnnouncements& announcements() { return announcements_; }
   [[nodiscard]] const AddressAnnouncements& announcements() const { return announcements_; }
 
+  // next_piece() has more to look at now.
+  [[nodiscard]] bool has_work() const { return !piece_out_ && dirty_count() != 0; }
   // When next_piece() has something because of time alone.
   [[nodiscard]] std::optional<TimePoint> next_retry() const;
   // Nothing is under way, due, or waiting for another try.
@@ -102,7 +105,6 @@ class AddressPlan {
     unsigned repeat = 1;             // announcements when it comes
     bool recorded = false;           // ours, says the record
     bool marked = false;             // ours, says the kernel
-    bool foreign = false;            // there, held by nobody, and not ours
     bool under_way = false;
     bool heard = false;        // the kernel has spoken of it since the operation under way was issued
     std::optional<bool> told;  // present, as an answer says; none: as the mirror says
@@ -146,9 +148,10 @@ class AddressPlan {
   std::map<IpAddress, unsigned> by_address_;  // routers that have it
   std::deque<Key> urgent_, rest_;             // to be looked at: what is to come, and all else
   std::multimap<TimePoint, Key> retries_;
-  bool piece_out_ = false;           // one is not answered yet
-  std::vector<UnderWay> under_way_;  // its operations
-  std::set<Key> failing_, foreign_;
+  bool piece_out_ = false;            // one is not answered yet
+  std::vector<UnderWay> under_way_;   // its operations
+  std::set<Key> failing_;             // what the kernel refused
+  std::set<Key> foreign_;             // there, held by nobody, and not ours
   std::vector<OwnedAddress> let_go_;  // not ours any more, still in the record
   std::set<Router> changed_;
   AddressAnnouncements announcements_;

@@ -32,9 +32,7 @@ namespace {
 
 constexpr Duration answer_pause = std::chrono::seconds(1);    // at most, between answers to losers
 constexpr Duration announce_pause = std::chrono::seconds(5);  // between announcements because of them
-constexpr int learned_factor = 10;                            // of the own interval that a neighbour may say
-constexpr Duration learned_at_least = std::chrono::seconds(10);
-constexpr std::size_t calm_transitions = 8;  // a minute
+constexpr std::size_t calm_transitions = 8;                   // a minute
 constexpr Duration patience_with_kernel = std::chrono::seconds(3);
 constexpr Duration longest_listen_pause = std::chrono::seconds(30);
 constexpr Duration first_yield = std::chrono::seconds(30);
@@ -88,9 +86,12 @@ void Agent::update_parameters() {
   if (machine_.parameters() != parameters()) tell(vrrp::ParametersChanged{parameters()});
 }
 
-Duration Agent::down_interval() const {
-  return instance_->down_timer_adverts * instance_->advert_interval +
-         std::max<Duration>(instance_->advert_interval, std::chrono::seconds(1));
+// When a router that gave way is Active again: with nobody else to be heard the best there is is to go on trying.
+std::optional<TimePoint> Agent::tries_again_at() const {
+  if (!giving_way_.until) return std::nullopt;
+  const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < giving_way_.since;
+  if (!alone) return giving_way_.until;
+  return std::min(*giving_way_.until, giving_way_.since + hearing_.silence_of(instance_->advert_interval));
 }
 
 void Agent::on(const Configured& event) {
@@ -194,7 +195,7 @@ void Agent::listen() {
     return;
   }
   Listen wanted{instance_->interface, view_.link->index,
-                is_unicast(*instance_) ? *source_.address : instance_->multicast_group};
+                instance_->unicast ? *source_.address : instance_->multicast_group};
   if (socket_.wanted == wanted) return;
   // An error stands until the answer: a fault must not end for the moment in between.
   socket_.again.reset();
@@ -218,7 +219,7 @@ void Agent::rebuild_envelope() {
   auto envelope = std::make_shared<Envelope>();
   envelope->source = source_.address.value_or(IpAddress());
   envelope->checksum_without_pseudo_header = instance_->v3_checksum_as_v2;
-  if (is_unicast(*instance_)) {
+  if (instance_->unicast) {
     envelope->destinations = hearing_.destinations();
     std::erase(envelope->destinations, envelope->source);
   } else {
@@ -285,7 +286,7 @@ void Agent::take(const vrrp::Received& heard) {
   if (instance_->version == 3) {
     Duration& interval = bounded.advertisement.interval;
     const Duration own = instance_->advert_interval;
-    interval = std::min(interval, std::max<Duration>(learned_factor * own, learned_at_least));
+    interval = std::min(interval, longest_believed(own));
     // Made to change its state again and again, it waits as long as its own configuration says, however short an
     // interval the other one names. Never longer: whoever that is, somebody has to hold the addresses when it is gone.
     if (transitions_.size() > calm_transitions) interval = std::max(interval, own);
@@ -295,8 +296,8 @@ void Agent::take(const vrrp::Received& heard) {
 
 void Agent::on(const AddressesStand& event) {
   const auto& [wanted, present, error] = event.summary;
-  const bool none = machine_.state() == vrrp::State::active && wanted > 0 && present == 0 && !error.empty();
-  if (present > 0) giving_way_.times = 0;
+  const bool none = machine_.state() == vrrp::State::active && wanted && !present && !error.empty();
+  if (present) giving_way_.times = 0;
   if (!none) {
     giving_way_.failing_since.reset();
     return;
@@ -325,13 +326,9 @@ void Agent::on(const DeadlinePassed&) {
       reassess();
     }
   }
-  if (giving_way_.until) {
-    // With nobody else to be heard the best there is is to go on trying.
-    const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < giving_way_.since;
-    if (now_ >= *giving_way_.until || (alone && now_ >= giving_way_.since + down_interval())) {
-      giving_way_.until.reset();
-      reassess();
-    }
+  if (due(tries_again_at(), now_)) {
+    giving_way_.until.reset();
+    reassess();
   }
   if (due(second_block_, now_)) {
     second_block_.reset();
@@ -401,7 +398,7 @@ void Agent::enter(const vrrp::EnterState& state) {
   if (state.from == vrrp::State::active) ++counters_.released_master;
   answered_.reset();
   // After a fault the unicast peers' neighbour entries for us may be stale, and they would not hear us.
-  if (state.from == vrrp::State::fault && is_unicast(*instance_) && source_.address && view_.link) {
+  if (state.from == vrrp::State::fault && instance_->unicast && source_.address && view_.link) {
     actions_.emplace_back(AnnounceSource{view_.link->index, *source_.address});
   }
   actions_.emplace_back(Transition{state.from, state.to, state.reason, machine_.effective_priority()});
@@ -420,11 +417,7 @@ std::optional<TimePoint> Agent::next_deadline() const {
   consider(refresh_);
   if (source_.gone) consider(*source_.gone + instance_->advert_interval);
   if (giving_way_.failing_since) consider(*giving_way_.failing_since + patience_with_kernel);
-  if (giving_way_.until) {
-    consider(*giving_way_.until);
-    const bool alone = !hearing_.last_heard() || *hearing_.last_heard() < giving_way_.since;
-    if (alone) consider(giving_way_.since + down_interval());
-  }
+  consider(tries_again_at());
   return next;
 }
 

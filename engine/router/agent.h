@@ -67,7 +67,7 @@ class Agent {
   [[nodiscard]] std::optional<IpAddress> whose_goodbye_counts() const;
   [[nodiscard]] std::string own_fault() const;
   [[nodiscard]] vrrp::Parameters parameters() const;
-  [[nodiscard]] Duration down_interval() const;
+  [[nodiscard]] std::optional<TimePoint> tries_again_at() const;
   void say(Say::Level level, std::string text, bool bounded = false);
 
   std::shared_ptr<const config::VrrpInstance> instance_;

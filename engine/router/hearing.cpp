@@ -27,6 +27,8 @@ bool remove_silent(std::map<IpAddress, TimePoint>& until, TimePoint now) {
 
 }  // namespace
 
+Duration longest_believed(Duration own) { return std::max<Duration>(10 * own, std::chrono::seconds(10)); }
+
 void Hearing::configure(TimePoint now, const config::VrrpInstance& instance, std::vector<IpAddress> advertised) {
   const std::vector<IpAddress> before = std::exchange(peers_, instance.unicast_peers);
   name_ = instance.name;
@@ -36,7 +38,7 @@ void Hearing::configure(TimePoint now, const config::VrrpInstance& instance, std
   for (const IpAddress& peer : before) {
     if (std::ranges::find(peers_, peer) != peers_.end()) continue;
     const auto heard = heard_.find(peer);
-    if (is_unicast(instance) && heard != heard_.end() && heard->second + silence_of(interval_) > now) {
+    if (instance.unicast && heard != heard_.end() && heard->second + silence_of(interval_) > now) {
       former_[peer] = heard->second + silence_of(interval_);
     }
   }
@@ -45,14 +47,14 @@ void Hearing::configure(TimePoint now, const config::VrrpInstance& instance, std
     former_.erase(peer);
     guests_.erase(peer);
   }
-  if (!is_unicast(instance)) former_.clear(), guests_.clear();
+  if (!instance.unicast) former_.clear(), guests_.clear();
   strangers_.clear();
   last_list_.clear();
   advertised_ = std::move(advertised);
   advertised_set_ = {advertised_.begin(), advertised_.end()};
   expectation_ = {.version = instance.version,
                   .vrid = instance.vrid,
-                  .multicast = !is_unicast(instance),
+                  .multicast = !instance.unicast,
                   .checksum_without_pseudo_header = instance.v3_checksum_as_v2,
                   .interval = instance.advert_interval,
                   .auth_password = instance.auth_password,
@@ -136,8 +138,8 @@ Hearing::Taken Hearing::take(TimePoint now) {
   if (std::ranges::find(peers_, sender) != peers_.end()) {
     heard_[sender] = now;
   } else if (!expectation_.multicast) {
-    const Duration longest = std::max<Duration>(10 * interval_, std::chrono::seconds(10));
-    const TimePoint until = now + silence_of(std::clamp(advertisement.interval, interval_, longest));
+    const Duration theirs = std::clamp(advertisement.interval, interval_, longest_believed(interval_));
+    const TimePoint until = now + silence_of(theirs);
     if (former_.contains(sender)) {
       former_[sender] = until;
     } else if (guests_.insert_or_assign(sender, until).second) {

@@ -16,6 +16,10 @@
 
 namespace vipkeeper::router {
 
+// The longest Advertisement_Interval that is believed of another router: ten of one's own, or ten seconds, since nodes
+// of one group may differ while a change is rolled out, and one packet must not silence a Backup Router for minutes.
+Duration longest_believed(Duration own);
+
 // Whom a virtual router listens to, and how much of it: every packet passes here before the state machine hears of it.
 //
 // What is bounded: of all packets of a turn at most two are handed on (the one that ranks highest, and a priority 0);
@@ -52,6 +56,8 @@ class Hearing {
   // Forgets who has been silent for too long; true: destinations() changed.
   bool expire(TimePoint now);
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+  // How long somebody with that interval is waited for, whatever his priority: an Active_Down_Interval at its longest.
+  [[nodiscard]] Duration silence_of(Duration interval) const;
   // When an ADVERTISEMENT about our addresses, not of priority 0, was last heard.
   [[nodiscard]] std::optional<TimePoint> last_heard() const { return last_heard_; }
   [[nodiscard]] std::vector<std::string> problems() const;
@@ -63,7 +69,6 @@ class Hearing {
   };
   [[nodiscard]] std::optional<vrrp::DropReason> refuses(const Packet& packet, const vrrp::Advertisement& heard);
   [[nodiscard]] bool is_neighbour(const IpAddress& sender) const;
-  [[nodiscard]] Duration silence_of(Duration interval) const;
 
   vrrp::Expectation expectation_;
   std::string name_, interface_;

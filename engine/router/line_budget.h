@@ -1,11 +1,11 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "engine/base/clock.h"
+#include "engine/base/log_limiter.h"
 
 namespace vipkeeper::router {
 
@@ -18,15 +18,11 @@ class LineBudget {
   std::optional<std::string> admit(TimePoint now, std::string_view line);
 
  private:
-  struct Class {
-    TimePoint next;
-    unsigned held_back = 0;
-  };
-  std::map<std::string, Class, std::less<>> classes_;
+  static constexpr double most_tokens = 12;
+  LogLimiter classes_;
   double tokens_ = most_tokens;
   TimePoint filled_{};
   unsigned unsaid_ = 0;  // held back for the sake of all
-  static constexpr double most_tokens = 12;
 };
 
 }  // namespace vipkeeper::router

@@ -14,24 +14,25 @@ vrrp::Health health_of(const host::Link* link) {
 
 }  // namespace
 
-bool is_unicast(const config::VrrpInstance& instance) { return instance.unicast; }
-
 HostView observe(const config::VrrpInstance& instance, const host::NetworkState& network,
                  const std::function<bool(const host::InterfaceAddress&, const host::Link&)>& is_virtual) {
   HostView view;
   const host::Link* link = network.find_link(instance.interface);
   if (link != nullptr) {
     view.link = *link;
-    auto addresses = network.addresses_of(link->index);
-    std::erase_if(addresses, [](const auto* address) { return !may_send_from(*address); });
-    std::ranges::sort(addresses, {}, [](const auto* address) { return std::pair(address->secondary, address->order); });
-    for (const auto* address : addresses) {
-      const IpAddress& own = address->key.prefix.address;
-      if (instance.source ? own != *instance.source : is_virtual(*address, *link)) continue;
-      if (std::ranges::find(view.sources, own) == view.sources.end()) view.sources.push_back(own);
+    // There may be ten thousand virtual ones: they are left out before anything is sorted.
+    std::vector<const host::InterfaceAddress*> sources;
+    for (const auto* address : network.addresses_of(link->index)) {
+      if (!may_send_from(*address)) continue;
+      const auto& prefix = address->key.prefix;
+      if (prefix.length < prefix.address.bit_length()) view.neighbours.push_back(prefix);
+      if (instance.source ? prefix.address == *instance.source : !is_virtual(*address, *link))
+        sources.push_back(address);
     }
-    for (const auto* address : addresses) {
-      if (address->key.prefix.length < 32) view.neighbours.push_back(address->key.prefix);
+    std::ranges::sort(sources, {}, [](const auto* address) { return std::pair(address->secondary, address->order); });
+    for (const auto* address : sources) {
+      const IpAddress& own = address->key.prefix.address;
+      if (std::ranges::find(view.sources, own) == view.sources.end()) view.sources.push_back(own);
     }
   }
   for (const auto& item : tracked_items(instance)) {

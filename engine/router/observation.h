@@ -16,9 +16,6 @@
 // What a virtual router sees of its host, and what it wants of it.
 namespace vipkeeper::router {
 
-// Whether ADVERTISEMENTs go to named peers (perhaps none) rather than to the group.
-bool is_unicast(const config::VrrpInstance& instance);
-
 // What one virtual router sees of its host.
 struct HostView {
   std::optional<host::Link> link;  // its interface; none: it does not exist

@@ -40,56 +40,55 @@ HostView Station::view_of(const config::VrrpInstance& instance) const {
   });
 }
 
-void Station::configure(TimePoint now, const VrrpConfig& config) {
-  if (!read_at_) read_at_ = now + audit_interval;
-  configure_scripts(config);
+Station::Wanted Station::tell_apart(TimePoint now, const VrrpConfig& config) {
   ignored_.clear();
-  std::map<config::RouterId, std::shared_ptr<const config::VrrpInstance>> wanted;
-  std::vector<config::RouterId> order;
+  Wanted wanted;
+  std::map<config::RouterId, const config::VrrpInstance*> taken;
   for (const auto& instance : config.instances) {
     config::RouterId id = config::RouterId::of(*instance);
     // Two groups of peers that have none in common may share a VRID: they cannot hear each other. Whoever was told
     // apart by its name stays so, though the other is gone.
     config::RouterId named = id;
     named.transport += " " + instance->name;
-    const auto same = wanted.find(id);
-    if (by_id_.contains(named) || (same != wanted.end() && !hear_each_other(*same->second, *instance))) id = named;
+    const auto same = taken.find(id);
+    if (by_id_.contains(named) || (same != taken.end() && !hear_each_other(*same->second, *instance))) id = named;
     std::string reason;
     if (id.family != Family::ipv4) {
       reason = "VRRP for IPv6 addresses is not supported, the instance is ignored";
-    } else if (!wanted.emplace(id, instance).second) {
-      reason = "has the same interface and virtual_router_id as (" + wanted[id]->name + "), it is ignored";
+    } else if (!taken.emplace(id, instance.get()).second) {
+      reason = "has the same interface and virtual_router_id as (" + taken[id]->name + "), it is ignored";
     }
     if (reason.empty()) {
-      order.push_back(std::move(id));
+      wanted.emplace_back(std::move(id), instance);
     } else {
       ignored_.push_back("(" + instance->name + ") " + reason);
       line(now, Say::Level::error, ignored_.back(), false);
     }
   }
+  return wanted;
+}
+
+void Station::configure(TimePoint now, const VrrpConfig& config) {
+  if (!read_at_) read_at_ = now + audit_interval;
+  configure_scripts(config);
+  const Wanted wanted = tell_apart(now, config);
+  std::set<RouterNumber> leaving;
+  for (const auto& [id, number] : by_id_) leaving.insert(number);
 
   // Who has which addresses is known before anybody looks for one to send from.
   in_order_.clear();
-  std::vector<std::pair<RouterNumber, std::shared_ptr<const config::VrrpInstance>>> told;
-  for (const auto& id : order) {
-    const auto& instance = wanted[id];
-    const auto known = by_id_.find(id);
-    const bool is_new = known == by_id_.end();
-    const RouterNumber number = is_new ? next_number_++ : known->second;
-    if (is_new) {
-      by_id_[id] = number;
-      routers_[number].id = id;
-    }
+  std::vector<std::pair<RouterNumber, std::shared_ptr<const config::VrrpInstance>>> news;
+  for (const auto& [id, instance] : wanted) {
+    const auto [known, is_new] = by_id_.try_emplace(id, next_number_);
+    if (is_new) routers_[next_number_++].id = id;
+    const RouterNumber number = known->second;
+    leaving.erase(number);
     in_order_.push_back(number);
-    if (!is_new && routers_[number].agent.shared_instance() == instance) continue;
+    if (routers_[number].agent.shared_instance() == instance) continue;
     plan_.configure(number, host_addresses(*instance), mirror_.state());
-    told.emplace_back(number, instance);
+    news.emplace_back(number, instance);
   }
-  std::vector<RouterNumber> leaving;
-  for (const auto& [id, number] : by_id_) {
-    if (!wanted.contains(id)) leaving.push_back(number);
-  }
-  for (const auto& [number, instance] : told) {
+  for (const auto& [number, instance] : news) {
     Router& router = routers_[number];
     for (const auto& name : router.interfaces) by_interface_[name].erase(number);
     router.interfaces = interfaces_of(*instance);
@@ -103,16 +102,24 @@ void Station::configure(TimePoint now, const VrrpConfig& config) {
     }
   }
   for (const RouterNumber number : leaving) leave(now, number);
+  index_scripts();
+  plan_.allow_removal();
+  look_at_sources(now);
+}
+
+void Station::index_scripts() {
   for (auto& [name, script] : scripts_) script.routers.clear();
   for (const RouterNumber number : in_order_) {
-    for (const auto& tracked : routers_[number].agent.instance().track_scripts) {
+    for (const auto& tracked : routers_.at(number).agent.instance().track_scripts) {
       if (const auto script = scripts_.find(tracked.script); script != scripts_.end()) {
         script->second.routers.insert(number);
       }
     }
   }
-  plan_.allow_removal();
-  // What is virtual is nobody's source, and that may have changed for those that were not told of anything.
+}
+
+// What is virtual is nobody's source, and that may have changed for those that were not told of anything.
+void Station::look_at_sources(TimePoint now) {
   sources_.clear();
   for (const RouterNumber number : in_order_) {
     const auto& instance = routers_.at(number).agent.instance();
@@ -310,7 +317,7 @@ bool Station::work(TimePoint now) {
   }
   announce(now);
   const auto next = plan_.announcements().next_time();
-  return next && *next <= now;
+  return plan_.has_work() || (next && *next <= now);
 }
 
 void Station::announce(TimePoint now) {
@@ -369,6 +376,7 @@ std::vector<Station::Problem> Station::problems() const {
 void Station::tell(TimePoint now, RouterNumber number, const AgentEvent& event) {
   Agent& agent = routers_.at(number).agent;
   if (options_.dry_run && !std::holds_alternative<Configured>(event)) return;
+  told_.insert(number);
   const auto before = std::tuple(agent.state(), agent.active_router(), agent.effective_priority());
   auto actions = agent.handle(now, event);
   if (options_.dry_run) return;

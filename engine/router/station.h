@@ -105,11 +105,14 @@ class Station {
 
   // The routers, in the order of the configuration.
   [[nodiscard]] const std::vector<RouterNumber>& routers() const { return in_order_; }
+  [[nodiscard]] bool has(RouterNumber router) const { return routers_.contains(router); }
   [[nodiscard]] const Agent& agent(RouterNumber router) const { return routers_.at(router).agent; }
   // Whether each address of host_addresses() is there.
   [[nodiscard]] std::vector<bool> present(RouterNumber router) const;
-  // Routers whose state, addresses or counters changed since the last call.
+  // Routers whose state or addresses changed since the last call; and those that anything happened to, which their
+  // counters may tell.
   std::set<RouterNumber> take_changed();
+  std::set<RouterNumber> take_told() { return std::exchange(told_, {}); }
   // What stands against the VRRP side now: the object and what is the matter with it.
   struct Problem {
     bool error = true;
@@ -137,6 +140,11 @@ class Station {
   void queue(TimePoint now, RouterNumber number, std::vector<AgentAction> actions);
   void leave(TimePoint now, RouterNumber number);
   void configure_scripts(const VrrpConfig& config);
+  void index_scripts();
+  void look_at_sources(TimePoint now);
+  // Whom the configuration wants, in its order, told apart; what cannot run beside the others is said and left out.
+  using Wanted = std::vector<std::pair<config::RouterId, std::shared_ptr<const config::VrrpInstance>>>;
+  Wanted tell_apart(TimePoint now, const VrrpConfig& config);
   void network_changed(TimePoint now, const host::NetworkChanges& changes);
   void begin_reading(TimePoint now);
   void assess_addresses(TimePoint now);
@@ -156,7 +164,7 @@ class Station {
   std::vector<RouterNumber> in_order_;
   std::set<IpAddress> sources_;       // that are configured
   std::vector<std::string> ignored_;  // instances that cannot run beside the others
-  std::set<RouterNumber> offered_, changed_;
+  std::set<RouterNumber> offered_, changed_, told_;
   std::set<RouterNumber> failing_;  // to which the kernel refuses addresses
   RouterNumber next_number_ = 1;
   std::multimap<TimePoint, RouterNumber> deadlines_;

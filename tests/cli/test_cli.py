@@ -194,16 +194,24 @@ def engine(tmp_path):
                                         stdout=log, stderr=subprocess.STDOUT))
         return started[-1], file
 
-    def status(condition):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            shown = vipkeeper("status", "--json", f"--run-dir={tmp_path}/run")
-            if shown.returncode == 0 and condition(json.loads(shown.stdout)):
-                return json.loads(shown.stdout)
-            time.sleep(0.05)
-        raise AssertionError((tmp_path / "log").read_text())
+    def log():
+        return (tmp_path / "log").read_text()
 
-    start.status = status
+    def wait_for(look):
+        """What `look` gives, once it gives something."""
+        deadline = time.monotonic() + 20
+        while not (seen := look()):
+            assert time.monotonic() < deadline, log()
+            time.sleep(0.05)
+        return seen
+
+    def status(condition):
+        def look():
+            shown = vipkeeper("status", "--json", f"--run-dir={tmp_path}/run")
+            return json.loads(shown.stdout) if shown.returncode == 0 and condition(json.loads(shown.stdout)) else None
+        return wait_for(look)
+
+    start.status, start.log, start.wait_for = status, log, wait_for
     yield start
     for process in started:
         process.kill()
@@ -259,10 +267,7 @@ def test_a_second_instance_on_a_run_directory_ends_before_it_touches_anything(tm
 def test_an_engine_has_its_control_socket_as_soon_as_the_run_directory_takes_one(engine, tmp_path):
     (tmp_path / "run").write_text("in the way")
     engine(GOOD.format("A", 1))
-    deadline = time.monotonic() + 20
-    while "control socket" not in (tmp_path / "log").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    engine.wait_for(lambda: "control socket" in engine.log())
     (tmp_path / "run").unlink()
     (tmp_path / "run").mkdir()
     engine.status(lambda status: routers(status) == {"A": 1})

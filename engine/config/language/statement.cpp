@@ -1,4 +1,5 @@
 #include "engine/config/language/statement.h"
+#include "engine/base/visible_text.h"
 
 #include <fmt/format.h>
 
@@ -255,15 +256,11 @@ std::vector<Statement> parse_statements(std::string_view text, Findings& finding
 
 std::string printable(std::string_view text) {
   constexpr std::size_t longest = 60;
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (result.size() >= longest && (byte & 0xc0U) != 0x80U) {
-      result += "...";
-      break;
-    }
-    result += byte < ' ' || byte == 0x7f ? '?' : text[i];
-  }
+  std::string result = visible(text.substr(0, 4 * longest));
+  if (result.size() <= longest) return result;
+  std::size_t end = longest;
+  while ((static_cast<unsigned char>(result[end]) & 0xc0U) == 0x80U) ++end;  // never within a character
+  if (end < result.size()) result.replace(end, std::string::npos, "...");
   return result;
 }
 

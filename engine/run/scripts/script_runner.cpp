@@ -39,6 +39,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/base/log_limiter.h"
 #include "engine/net/event_loop.h"
 #include "engine/run/scripts/script_command.h"
 #include "engine/run/scripts/script_job.h"

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/log_limiter.h"
 #include "engine/check/schedule.h"
 #include "engine/config/config.h"
 #include "engine/ipvs/reconciler.h"

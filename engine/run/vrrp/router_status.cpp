@@ -58,8 +58,8 @@ void RouterPublisher::note(const router::Changed& changed) {
 }
 
 void RouterPublisher::turn_ended() {
-  for (const auto number : station_.routers()) {
-    shown_[number].counters->store(station_.agent(number).counters());
+  for (const auto number : station_.take_told()) {
+    if (station_.has(number)) shown_[number].counters->store(station_.agent(number).counters());
   }
   changed_.merge(station_.take_changed());
   if (!changed_.empty()) publish();

@@ -1,6 +1,7 @@
 #include "engine/host/address_announcements.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 using namespace vipkeeper;
 using namespace vipkeeper::host;
@@ -86,6 +87,16 @@ TEST_CASE("a link that takes no more does not hold up another", "[host][announce
   CHECK(*one.next_time() > start);
   const auto later = one.next(*one.next_time(), 10);
   CHECK(later.at(2) == std::vector{numbered(1)});
+}
+
+TEST_CASE("what waits on one link costs the others nothing", "[host][announce][bounds]") {
+  AddressAnnouncements one;
+  for (unsigned i = 0; i < 10'000; ++i) one.want(2, numbered(i), 1, false);
+  one.want(3, numbered(1), 3, false);
+  CHECK(total(one.next(start, 100'000)) == 1003);
+  one.want(3, numbered(2), 1);
+  CHECK(one.next_time() <= start);
+  CHECK(one.next(start, 100'000).at(3) == std::vector{numbered(2)});
 }
 
 TEST_CASE("an address that left is not announced", "[host][announce]") {

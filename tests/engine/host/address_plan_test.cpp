@@ -48,7 +48,7 @@ struct Planned {
   // One piece, its answers, and what the kernel says of it.
   bool step(std::size_t budget = 100) {
     const auto piece = plan.next_piece(now, mirror.state(), budget);
-    if (piece.empty()) return false;
+    if (piece.empty()) return plan.has_work();
     const auto answers = host.work(piece);
     if (plan.answered(now, answers, mirror.state())) {
       const auto changes = mirror.finish_reading(mirror.begin_reading(), host.state());
@@ -99,6 +99,24 @@ TEST_CASE("the first address is announced before the last is added", "[host][add
   CHECK(one.announced.size() == 10);
 }
 
+TEST_CASE("however many addresses a reload leaves as they are, a turn looks at some of them",
+          "[host][addresses][bounds]") {
+  Planned one;
+  std::vector<HostAddress> many;
+  for (int i = 0; i < 5000; ++i) {
+    many.push_back(address("10." + std::to_string(i / 200) + "." + std::to_string(i % 200) + ".1/32"));
+  }
+  one.plan.configure(1, many, one.mirror.state());
+  one.plan.hold(1, true, 1);
+  one.settle();
+  CHECK(one.host.record.size() == 5000);
+  one.plan.configure(1, many, one.mirror.state());
+  int turns = 0;
+  for (; one.plan.has_work(); ++turns) CHECK(one.plan.next_piece(one.now, one.mirror.state(), 64).empty());
+  CHECK(turns > 5);
+  CHECK(one.plan.settled());
+}
+
 TEST_CASE("what the kernel refuses is tried again, later each time, and said meanwhile", "[host][addresses][faults]") {
   Planned one;
   one.plan.configure(1, {address("10.0.0.1/32"), address("10.0.0.2/32")}, one.mirror.state());
@@ -115,7 +133,8 @@ TEST_CASE("what the kernel refuses is tried again, later each time, and said mea
   REQUIRE(one.plan.problems().size() == 1);
   CHECK(one.plan.problems().front().find("No buffer space") != std::string::npos);
   CHECK(one.host.record == std::set<OwnedAddress>{{prefix("10.0.0.2/32"), "eth0"}});
-  CHECK(one.plan.summary(1, one.mirror.state()).present == 1);
+  CHECK(one.plan.summary(1, one.mirror.state()).present);
+  CHECK_FALSE(one.plan.summary(1, one.mirror.state()).error.empty());
   std::size_t tries = 0;
   Duration last{0};
   for (TimePoint before = one.now; tries < 12; ++tries) {
